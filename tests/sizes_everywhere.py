@@ -38,6 +38,8 @@ import torch.overrides
 
 import rfcalc
 from rfcalc import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.readers.again import as_called
 
 MOST = 1024
 SMALL = 32  # up to here every axis is run alone
@@ -220,10 +222,14 @@ Dims = tuple[tuple[int, ...], ...]
 class Against:
     """What is told of a model's sizes, against what PyTorch does."""
 
-    def __init__(self, name: str, found: Any, module: Any) -> None:
+    def __init__(self, name: str, found: Any, module: Any, source: Any = None) -> None:
         few = sum(p.numel() for p in module.parameters()) < 1e8
-        self.real = deepcopy(module) if few else None
+        try:
+            self.real = deepcopy(module) if few else None
+        except RuntimeError:  # weights that are computed when the module is called cannot be copied
+            self.real = None
         self.found, self.module = found, module.to("meta")
+        self.source = source  # of the network: how its code is called
         self.pick = Random(name)
         self.rank = len(found.axes)
         self.functions = Functions()
@@ -242,7 +248,11 @@ class Against:
             for x, given in zip(found.inputs, inputs, strict=True):
                 if x.rank == first.rank and x.spatial[axis] == first.spatial[axis]:
                     given[x.axes[axis]] = n
-        return tuple(map(tuple, inputs))
+        called = as_called(
+            self.source,
+            [Shape(*given, channel=x.channel) for x, given in zip(found.inputs, inputs, strict=True)],
+        )
+        return tuple(tuple(x.dims) for x in called)
 
     def run(self, sizes: dict[int, int]) -> tuple[int, ...] | str:
         with self.functions:
@@ -258,6 +268,8 @@ class Against:
             if formula is None:
                 continue
             length = eval(formula, {}, {"n": n})
+            if len(y) == len(self.out.dims) and self.out.channels == 1:  # a map that is given back without its channel
+                y = (*y[: self.out.channel + 1], 1, *y[self.out.channel + 1 :])
             if len(y) != len(self.out.dims) + 1 or y[self.out.axes[axis] + 1] != length:
                 return f"the output is told to be {length} long, PyTorch gives {y}"
         return None
@@ -309,7 +321,7 @@ def compared(case: Case, most: int = MOST, kept: dict[str, Any] | None = None) -
     with Unmade():
         target, module = case.build()
     start = perf_counter()
-    rfcalc.from_torch(target, case.shape) if isinstance(target, torch.nn.Module) else rfcalc.load(target)
+    read = rfcalc.from_torch(target, case.shape) if isinstance(target, torch.nn.Module) else rfcalc.load(target)
     reading = perf_counter() - start
     start = perf_counter()
     found = rfcalc.sizes(target, case.shape)
@@ -317,7 +329,9 @@ def compared(case: Case, most: int = MOST, kept: dict[str, Any] | None = None) -
     seconds = perf_counter() - start
     if kept is not None:
         kept.update(answer=found.to_dict(), reading=reading, seconds=seconds)
-    against = Against(case.name, found, module.eval())
+    against = Against(
+        case.name, found, module.eval(), read.network.source if isinstance(target, torch.nn.Module) else None
+    )
     valid = against.every(most)
     told, wrong = most * len(found.axes), list(against.wrong.values())
     if wrong:

@@ -20,6 +20,10 @@ UPWARD = {
         "readers.drawing": "_repr_svg_: a network shows itself in a notebook",
         "render": "_repr_html_",
     },
+    "readers/streaming.py": {
+        "backend.stream.build": "rfcalc.stream builds a module's stream, so that what it says is possible is",
+        "backend.twin": "and says which layer of a network cannot be built",
+    },
     "report/constraints.py": {"readers.target": "require() takes whatever names a network"},
     "report/__init__.py": {"render": "__str__ and _repr_html_"},
 }

@@ -63,7 +63,7 @@ def test_several_layers(cell: str, both: bool) -> None:
     for length, batch, channels, hidden in SIZES:
         memory, held, peak = measured(Recurrences(cell, channels, hidden, 2, both), length, batch)
         assert held == 0
-        assert memory.inexact
+        assert memory.inexact or peak == 0
         assert abs(peak) <= 0.06 * step_peak(memory)
 
 

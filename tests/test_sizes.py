@@ -14,7 +14,10 @@ import rfcalc
 from rfcalc import Conv, Flatten, Linear, Network, RfcalcError, Shape, zoo
 from rfcalc.cli import run
 from rfcalc.core.errors import LimitError
-from rfcalc.graph.forward import forward, shapes_of_inputs
+from rfcalc.core.layer import Layer
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.layers.learned import Parameter, PositionTable
+from rfcalc.layers.merge import Add
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.formulas import Affine, Congruence, smallest, written
 from rfcalc.plan.solving import axis_of, with_size
@@ -30,17 +33,37 @@ SCHEMA = schemas.schema("sizes")
 def runs(network: Network, inputs: tuple[Shape, ...], axis: int, n: int) -> tuple[Shape, ...] | None:
     size, rank = inputs[0].spatial[axis], inputs[0].rank
     given_ = [with_size(x, axis, n) if x.rank == rank and x.spatial[axis] == size else x for x in inputs]
+    plain = with_tables(network, inputs)
     try:
-        walked = forward(network, given_)
+        walked = forward(plain, given_)
     except RfcalcError:
         return None
     # the weights are those of the network as it is: a flattened map of another size does not fit them
-    return walked.shapes if [c.params for c in walked.costs] == params(network, inputs) else None
+    if [c.params for c in walked.costs] != [c.params for c in walk_of(plain, inputs).costs]:
+        return None
+    names = [*network.inputs, *(node.name for node in network.nodes)]
+    return tuple(walked.shapes[plain.position(name)] for name in names)
 
 
 @cache
-def params(network: Network, inputs: tuple[Shape, ...]) -> list[int]:
-    return [cost.params for cost in forward(network, inputs).costs]
+def walk_of(network: Network, inputs: tuple[Shape, ...]) -> Walked:
+    return forward(network, inputs)
+
+
+@cache
+def with_tables(network: Network, inputs: tuple[Shape, ...]) -> Network:
+    """The network with each table of positions as a parameter that is added: one of them may be stretched."""
+    if not any(isinstance(node.layer, PositionTable) for node in network.nodes):
+        return network
+    nodes: list[tuple[str, Layer, tuple[str, ...]]] = []
+    for node, shape in zip(network.nodes, walk_of(network, inputs).shapes[network.arity :], strict=True):
+        if isinstance(node.layer, PositionTable):
+            nodes.append((f"{node.name}.table", Parameter(shape.dims, shape.channel), ()))
+            nodes.append((node.name, Add(), (*node.inputs, f"{node.name}.table")))
+        else:
+            nodes.append((node.name, node.layer, node.inputs))
+    groups = {node.name: node.group for node in network.nodes if node.group}
+    return Network.from_nodes(nodes, network.inputs, groups, outputs=network.outputs, name=network.name)
 
 
 def against_the_walk(network: Network, sizes: range | list[int]) -> int:
@@ -94,7 +117,7 @@ def test_sizes_of_random_graphs(case: object) -> None:
         return
     for axis in range(inputs[0].rank):
         try:
-            valid = axis_of(network, inputs, axis, params=params(network, inputs)).valid
+            valid = axis_of(network, inputs, axis, made=walk_of(network, inputs)).valid
         except (LimitError, Undecided):
             return
         for n in range(1, 45):

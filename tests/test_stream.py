@@ -14,8 +14,8 @@ from rfcalc.backend.stream.runtime import Read
 from rfcalc.cli import run
 from rfcalc.core.errors import ConstraintFailed, RfcalcError
 from rfcalc.core.window import Slide, Table
+from rfcalc.plan.positions import kept, known
 from rfcalc.plan.schedule import MOST_WORK, Tries, _again
-from rfcalc.plan.timeline import kept, known
 from rfcalc.report import schemas
 
 SCHEMA = schemas.schema("stream")
@@ -329,9 +329,9 @@ def test_taking_every_improvement_finds_less_in_a_large_network() -> None:
     plan = rfcalc.stream("conv3-16 > (conv1-16 g4 shuffle4 conv3-16 g4 + identity) x60", "3x32x32")
     assert plan.schedule is not None
     tries = Tries(plan.timeline, plan.latency)
-    assert plan.schedule.values < _again(tries, tries.schedule({})).values
-    assert plan.schedule.values == sum(
-        len(k) * m.width for k, m in zip(plan.schedule.keeps, tries.line.lines, strict=True)
+    assert plan.schedule.bytes < _again(tries, tries.schedule({})).bytes
+    assert plan.schedule.bytes == sum(
+        len(k) * m.weight for k, m in zip(plan.schedule.keeps, tries.line.lines, strict=True)
     )
 
 

@@ -66,6 +66,8 @@ class NetworkModule(nn.Module):
     (another classifier) takes effect.
     """
 
+    signals: frozenset[str] = frozenset()  # the inputs whose only channel the module that was read does not have
+
     def __init__(
         self,
         network: Network,

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from rfcalc.core.errors import RfcalcError, UnknownName
@@ -29,7 +29,10 @@ from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS, Metric
 
-SCHEMA = "rfcalc/counts/1"
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.counts import CountsJson
+
+SCHEMA: Final = "rfcalc/counts/1"
 ATTENTION = ("self_attention", "window_attention")
 
 
@@ -137,7 +140,7 @@ class Convention(NamedTuple):
     """How a tool counts: what it calls the figure, and how often each term is in it."""
 
     tool: str
-    figure: str
+    figure: Literal["flops", "macs", "mult_adds"]
     version: str
     terms: dict[str, int]
 
@@ -465,7 +468,7 @@ def _records(found: Mapping[str, Counted]) -> tuple[list[str], list[list[Any]]]:
     return ["term", *found], [*rows, ["total", *totals]]
 
 
-def to_dict(report: Report, found: Mapping[str, Counted]) -> dict[str, object]:
+def to_dict(report: Report, found: Mapping[str, Counted]) -> CountsJson:
     """The counts as JSON has them."""
     return {
         "schema": SCHEMA,

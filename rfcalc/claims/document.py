@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rfcalc.claims.judging import Result
+from rfcalc.claims.judging import Result, Verdict
 from rfcalc.core.errors import plural, printable
 from rfcalc.report.document import Cell, Column, Document, Role, Sentences, Table, TableLine
+
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.check import CheckClaimJson
 
 SCHEMA = "rfcalc/check/1"
 COLUMNS = (
@@ -52,7 +55,7 @@ def summary(results: Sequence[Result]) -> str:
     return ", ".join(parts)
 
 
-def to_dict(result: Result) -> dict[str, Any]:
+def to_dict(result: Result) -> CheckClaimJson:
     """A result as JSON has it."""
     claim, found = result.claim, result.explanation
     value = result.value
@@ -65,8 +68,8 @@ def to_dict(result: Result) -> dict[str, Any]:
         "kind": "derived" if claim.derived else "printed",
         "value": None if value is None else int(value) if value.denominator == 1 else float(value),
         "computed": result.computed,
-        "verdict": str(result.verdict),
-        "expected": claim.expect,
+        "verdict": "match" if result.verdict is Verdict.MATCH else "mismatch",
+        "expected": "match" if claim.expect == "match" else "mismatch",
         "passed": result.passed,
         "explanation": None if found is None else {"changes": list(found.changes), "tried": found.tried},
         "source": claim.source,

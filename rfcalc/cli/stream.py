@@ -18,7 +18,7 @@ def command(
     check_overlap: Annotated[
         int | None, typer.Option(help="Whether chunks that share so many input positions give the whole run's output.")
     ] = None,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,
@@ -32,7 +32,7 @@ def command(
     from rfcalc.readers.streaming import stream
 
     format_of(format, output)
-    plan = stream(target, inputs(input), axis, rate=rate, at=at, dtype=dtype or "float32")
+    plan = stream(target, inputs(input), axis, rate=rate, at=at, dtype=dtype)
     overlap = None if check_overlap is None else plan.overlap(check_overlap)
     emit(plan.document(overlap), format, output, no_notes)
     if not plan.possible or (overlap is not None and not overlap.enough):

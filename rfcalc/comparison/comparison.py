@@ -7,7 +7,7 @@ from copy import copy
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rfcalc.comparison.figures import ComparedFigure, figures, place, usual
 from rfcalc.comparison.layers import Change, Match, changes, joined_alike, matches
@@ -19,8 +19,16 @@ from rfcalc.receptive.receptive_field import plain
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
+    from rfcalc.report.schemas.compare import (
+        CompareChangeJson,
+        CompareFigureJson,
+        CompareFiguresJson,
+        CompareLayerJson,
+        CompareNetworkJson,
+        CompareNetworksJson,
+    )
 
-SCHEMA = "rfcalc/compare/1"
+SCHEMA: Final = "rfcalc/compare/1"
 
 
 class Comparison:
@@ -172,11 +180,11 @@ class Comparison:
     def _batched(self) -> bool:
         return not same(self.subjects[0].report.batch, 1)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CompareNetworksJson:
         """The comparison as JSON has it (schema rfcalc/compare/1)."""
         return {"schema": SCHEMA, **self.body()}
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> CompareFiguresJson:
         """What JSON has, without the schema's name."""
         first = self.subjects[0].report
         return {
@@ -247,7 +255,7 @@ def number(value: Any) -> Any:
     return plain(value)
 
 
-def _network(subject: Subject) -> dict[str, Any]:
+def _network(subject: Subject) -> CompareNetworkJson:
     report = subject.report
     return {
         "label": subject.label,
@@ -261,8 +269,8 @@ def _network(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _figure(figure: ComparedFigure) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _figure(figure: ComparedFigure) -> CompareFigureJson:
+    found: CompareFigureJson = {
         "name": figure.name,
         "title": figure.title,
         "meaning": figure.meaning,
@@ -283,7 +291,7 @@ def _figure(figure: ComparedFigure) -> dict[str, Any]:
     return found
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change) -> CompareChangeJson:
     return {
         "difference": change.told,
         "status": change.status,
@@ -294,7 +302,7 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _layer(match: Match) -> dict[str, Any]:
+def _layer(match: Match) -> CompareLayerJson:
     pair = (match.first, match.other)
     return {
         "status": match.status,

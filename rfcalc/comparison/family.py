@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rfcalc.comparison.comparison import Comparison, compare
 from rfcalc.comparison.records import HEAD as FIGURES
@@ -19,7 +19,10 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import UnknownName
 from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
-SCHEMA = "rfcalc/compare/1"
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.compare import CompareFamilyJson, ComparePairJson
+
+SCHEMA: Final = "rfcalc/compare/1"
 HEAD = ("pair", *FIGURES)
 WIDE = 100  # columns that the table takes with all digits
 QUIET = ("stride", "output_shape")  # not worth a line where they are the same
@@ -70,7 +73,7 @@ class FamilyPairings(NamedTuple):
     def _repr_html_(self) -> str:
         return displayed(self)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CompareFamilyJson:
         """As JSON has it (schema rfcalc/compare/1)."""
         return {
             "schema": SCHEMA,
@@ -182,7 +185,7 @@ def _changes(found: FamilyPairings) -> Table:
     return Table((Column("pair"), *tables[0].columns), tuple(lines), title="what differs")
 
 
-def _pair(p: Pairing) -> dict[str, Any]:
+def _pair(p: Pairing) -> ComparePairJson:
     return {
         "name": p.name,
         "asks": p.asks,

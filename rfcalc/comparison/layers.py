@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rfcalc.comparison.align import align
 from rfcalc.core.size import Size, same
@@ -19,7 +19,15 @@ from rfcalc.core.sliding import keeping_size
 from rfcalc.core.syntax import pairs, sizes
 from rfcalc.report import Report, Row
 
-SAME, INPUT, CHANGED, REPLACED, FIRST, OTHER = "same", "input", "changed", "replaced", "only_first", "only_other"
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.compare import MatchStatus
+
+SAME: Final = "same"
+INPUT: Final = "input"  # the same layer on another input
+CHANGED: Final = "changed"
+REPLACED: Final = "replaced"
+FIRST: Final = "only_first"
+OTHER: Final = "only_other"
 
 _NAME = re.compile(r"-\(([^\W\d]\w*)\)")  # a symbol as channels needs its parentheses only where it is read back
 
@@ -67,7 +75,7 @@ class Match(NamedTuple):
 
     first: WeightLayer | None
     other: WeightLayer | None
-    status: str
+    status: MatchStatus
     differences: tuple[Difference, ...]
 
     @property
@@ -212,7 +220,7 @@ class Change(NamedTuple):
     """The same difference at several layers: how it reads, where, and what it adds."""
 
     told: str
-    status: str
+    status: MatchStatus
     matches: tuple[Match, ...]
 
     def added(self, name: str) -> Size:
@@ -226,7 +234,7 @@ class Change(NamedTuple):
 
 def changes(matched: list[Match]) -> list[Change]:
     """What differs, each difference once, in the order of its first place; last what only follows from it."""
-    found: dict[tuple[str, str], list[Match]] = {}
+    found: dict[tuple[str, MatchStatus], list[Match]] = {}
     for m in matched:
         step = m.first or m.other
         assert step is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def arranged(
     tables: Sequence[Table],
     sentences: Sequence[Text],
     notes: Sequence[Text],
-    data: Callable[[], dict[str, Any]],
+    data: Callable[[], Mapping[str, Any]],
     records: Callable[[], Records],
 ) -> Document:
     """Tables with sentences after the first of them."""

@@ -187,6 +187,11 @@ class Layer(Expr):
         `like` has it, a layer of the same kind behind a larger map."""
         return self
 
+    def fitted(self, y: Shape, made: Shape) -> Shape | None:
+        """The output where y is what its own parameters are for, which were made for the output `made`; None: it needs
+        as many as are counted."""
+        return None
+
     def nothing(self: L, x: Shape) -> L | None:
         """The same layer such that it leaves a map as it is (padding by 0, a slice of everything), where code leaves it
         out at sizes where it comes to nothing; None where there is no such layer."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rfcalc.core.cost import Formula
 from rfcalc.core.displayed import displayed
@@ -20,8 +20,9 @@ from rfcalc.receptive.receptive_field import plain
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
+    from rfcalc.report.schemas.explain import ExplainEquationJson, ExplainJson, ExplainStepJson
 
-SCHEMA = "rfcalc/explain/1"
+SCHEMA: Final = "rfcalc/explain/1"
 
 
 class Equation(NamedTuple):
@@ -106,7 +107,7 @@ class Explanation(NamedTuple):
         """Where the rules come from, each once."""
         return tuple(dict.fromkeys(e.formula.source for e in self.equations if e.formula.source))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ExplainJson:
         """The explanation as JSON has it (schema rfcalc/explain/1)."""
         return {
             "schema": SCHEMA,
@@ -127,11 +128,16 @@ class Explanation(NamedTuple):
         }
 
 
-def _line(line: Statement) -> dict[str, Any]:
-    found: dict[str, Any] = {"node": line.node or None, "notation": line.notation or None, "text": line.text or None}
+def _line(line: Statement) -> ExplainStepJson:
+    found: ExplainStepJson = {
+        "node": line.node or None,
+        "notation": line.notation or None,
+        "text": line.text or None,
+        "equations": [_equation(e) for e in line.equations],
+    }
     if line.times > 1:
         found["nodes"] = list(line.nodes)
-    return found | {"equations": [_equation(e) for e in line.equations]}
+    return found
 
 
 def _whole(value: Any) -> Any:
@@ -139,7 +145,7 @@ def _whole(value: Any) -> Any:
     return plain(value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value)
 
 
-def _equation(equation: Equation) -> dict[str, Any]:
+def _equation(equation: Equation) -> ExplainEquationJson:
     from rfcalc.derivation.algebra import UNICODE, filled, named
 
     return {

@@ -96,6 +96,12 @@ class IndexSum(Layer):
         axis = axis_of(x, self.axis)
         return (SAME_UNIT,) if axis == x.channel else (on_axis(x, axis, self._index()),)
 
+    def ended(self, x: Shape, axis: int) -> IndexSum:
+        n = x.dims[axis]
+        if not self.by or self.length is None or axis_of(x, self.axis) != axis or not is_number(n):
+            return self
+        return Ruled(self, int(n) // self.by * len(self.rows) - self.length)
+
     @property
     def selective(self) -> bool:
         return True
@@ -130,6 +136,27 @@ class IndexSum(Layer):
             rows.append(row)
         by, to = word.number("by", None), word.number("to", None)
         return cls(word.number("axis", 0), rows, by=by, length=to, view=word.flag("view"))
+
+
+class Ruled(IndexSum):
+    """The rule of an `IndexSum` at any length: whole periods, less `fewer` units."""
+
+    __slots__ = ("fewer",)
+    fewer: int
+
+    def __init__(self, like: IndexSum, fewer: int) -> None:
+        super().__init__(like.axis, like.rows, by=like.by, length=like.length, view=like.view)
+        object.__setattr__(self, "fewer", fewer)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        axis = axis_of(x, self.axis)
+        assert self.by
+        length = x.dims[axis] // self.by * len(self.rows) - self.fewer
+        return Shape(*x.dims[:axis], length, *x.dims[axis + 1 :], channel=x.channel)
+
+    def notation(self, exact: bool = False) -> str:
+        return f"a rule of {len(self.rows)} units every {self.by} positions"
 
 
 def _row(given: Any) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from rfcalc.core.size import Size, is_number
 from rfcalc.core.sliding import axes
 from rfcalc.core.syntax import Spelling, Word, number, sizes
 from rfcalc.core.window import STEP, Listed, Unsized
+from rfcalc.layers.merge import broadcast, stretched
 
 TOKENS = Formula("weights", "t * c", "t learned vectors of c features")
 POSITIONS = Formula("weights", "prod(x)", "one learned number for each value")
@@ -63,6 +64,16 @@ class PositionTable(Layer):
     widens = True
     unstreamed = ("it has a parameter of its own for each position", "use relative positions")
     spelling = Spelling(("positions",), "positions")
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (stretched(xs[0], y),)
+
+    def fitted(self, y: Shape, made: Shape) -> Shape | None:
+        """A map of one position is stretched to the table, or the table to the map."""
+        try:
+            return broadcast(self.kind, (y, made))
+        except ShapeError:
+            return None
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(weights=POSITIONS(x=y.dims))

@@ -55,22 +55,28 @@ class Sizes(NamedTuple):
         return 2 * self.bias + self.of_state + self.of_input
 
 
-def in_onednn(size: Sizes, learns: bool, copied: bool) -> Library:
-    """An LSTM, which oneDNN runs a direction at a time.
+def workspace(r: int, n: int, c: int, h: int) -> int:
+    """The bytes of the workspace of an LSTM in one direction, which oneDNN makes in forward and PyTorch keeps.
 
-    Its workspace is seven arrays, each rounded up to pages of 4,096 bytes: for r positions of n sequences side by
+    It is seven arrays, each rounded up to pages of 4,096 bytes: for r positions of n sequences of c values side by
     side, h hidden values, m = max(c, h) and rows of ⌈·⌉ values (a multiple of 16, 16 more for multiples of 256):
     gates r·n·⌈4·h⌉, states r·n·⌈h⌉, states and two gradients of them 2·(r + 1)·n·⌈m⌉ each, cell states and their
     gradients 2·(r + 1)·n·h each, of 4 bytes (oneDNN, ``rnn_utils.cpp``).
+    """
+    states = 2 * (r + 1) * n
+    arrays = (r * n * _row(4 * h), r * n * _row(h), *[states * _row(max(c, h))] * 3, *[states * h] * 2)
+    return sum(-(-WIDTH * size // PAGE) * PAGE for size in arrays)
+
+
+def in_onednn(size: Sizes, learns: bool, copied: bool) -> Library:
+    """An LSTM, which oneDNN runs a direction at a time.
 
     Args:
         learns: whether its input has a gradient.
         copied: whether the input is laid out anew.
     """
     r, n, c, h, _, d, *_ = size
-    states = 2 * (r + 1) * n
-    arrays = (r * n * _row(4 * h), r * n * _row(h), *[states * _row(max(c, h))] * 3, *[states * h] * 2)
-    space = sum(-(-WIDTH * size // PAGE) * PAGE for size in arrays)
+    space = workspace(r, n, c, h)
     each, state, read = r * size.state, size.state, size.read
     zeros = [] if size.biased else [size.of_input, size.of_state] * d  # as large as weights, in the place of biases
     kept = (*[space] * d, *[state] * (4 * d), *([read] if copied else []), *([each] * d if d > 1 else []), *zeros)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import Shaped
 from rfcalc.plan.classes import Number
 from rfcalc.plan.demand import Demand, Interval, demand
 from rfcalc.plan.following import Following
@@ -35,7 +36,7 @@ class AxisTiles:
     """The tiles of one axis."""
 
     def __init__(
-        self, following: Following, inputs: Sequence[Shape], axis: int, params: Sequence[int], multiple: int = 1
+        self, following: Following, inputs: Sequence[Shape], axis: int, made: Shaped, multiple: int = 1
     ) -> None:
         # only sizes are taken that differ from the image's by multiples of `multiple`
         self.following, self.inputs, self.axis = following, tuple(inputs), axis
@@ -44,7 +45,7 @@ class AxisTiles:
         self.size, self.view = self.together.size, self.together.view
         self.multiple = lcm(multiple, self.together.step)
         self.outputs = [network.position(name) for name in network.outputs]
-        self.params = params
+        self.made = made
         self._views: dict[int, LineView | None] = {self.size: self.view}
         self._apart: dict[int, Apart | None] = {}
         self._lengths: dict[int, list[int | None] | None] = {}
@@ -59,7 +60,7 @@ class AxisTiles:
 
     @cached_property
     def solved(self) -> Axis:
-        given: dict[str, Any] = {"params": self.params, "following": self.following}
+        given: dict[str, Any] = {"made": self.made, "following": self.following}
         together = self.together
         found = classes(self.following.network, self.inputs, together.varied(), **given)
         step, rest = together.step, together.size % together.step

@@ -439,6 +439,7 @@ class Fit:
         for why, nodes in self.memory.inexact:
             more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
             yield f"not to the byte: {', '.join(nodes[:3])}{more}: {why}"
+        yield from self._compared_told()
         if self.memory.amp:
             yield (
                 "mixed precision (autocast): what multiplies reads and gives two bytes a value, with copies of the "
@@ -446,6 +447,30 @@ class Fit:
             )
             if self.memory.device == "cuda":
                 yield "what stays in float32 on a GPU follows PyTorch's documentation; no GPU was at hand to measure it"
+
+    def _compared_told(self) -> Iterator[str]:
+        """How the step of a module compares with PyTorch's own run of it."""
+        own = self.memory.compared
+        if own is None:
+            return
+        if own.why:
+            yield f"not compared with PyTorch's own run of the step: without data it stops at {own.why}"
+            return
+        what = "what is kept" if not own.own_peak else "what is kept and the peak"
+        if own.equal:
+            yield f"PyTorch's own run of the step, without data, comes to the same bytes: {what}"
+            return
+        told = []
+        for name, said, is_ in (("keeps", own.kept, own.own_kept), ("has at its peak", own.peak, own.own_peak)):
+            if is_ not in (0, said):
+                told.append(f"{name} {exact(is_)} B instead of {exact(said)} B")
+        parts = [f"{path or 'the module itself'} ({more:+,} B)" for path, more in own.where[:3]]
+        inside = f"; other bytes are kept inside of {', '.join(parts)}" if parts else ""
+        inside += f" and {len(own.where) - 3} more" if len(own.where) > 3 else ""
+        yield (
+            f"not to the byte: PyTorch's own run of the step, without data, {' and '.join(told)} "
+            f"(a peak without the optimizer's state){inside}"
+        )
 
 
 def _bytes(value: int, whole: int) -> Cell:

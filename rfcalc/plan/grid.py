@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
@@ -19,7 +19,10 @@ from rfcalc.receptive.receptive_field import ReceptiveField, plain
 from rfcalc.report import Report
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 
-SCHEMA = "rfcalc/grid/1"
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.grid import GridAxisJson, GridJson
+
+SCHEMA: Final = "rfcalc/grid/1"
 FIGURES = ("stride", "offset", "offset_half", "size")
 HALF = Fraction(1, 2)
 
@@ -174,7 +177,7 @@ class Grids:
     def __repr__(self) -> str:
         return f"<grid of {self.report.target}: {', '.join(level.name for level in self.levels)}>"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> GridJson:
         """The JSON: schema rfcalc/grid/1."""
         return {
             "schema": SCHEMA,
@@ -285,7 +288,7 @@ def parsed(text: str) -> dict[str, Fraction]:
     return found
 
 
-def _axis(axis: int, grid: AxisGrid | None) -> dict[str, Any]:
+def _axis(axis: int, grid: AxisGrid | None) -> GridAxisJson:
     if grid is None:
         return {"axis": axis, "stride": None, "offset": None, "offset_half": None, "size": None, "reach": None}
     return {

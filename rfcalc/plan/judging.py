@@ -239,7 +239,7 @@ def _padded(plan: TilePlan, line: AxisTiles, halo: int) -> AxisTiles:
             why=f"bioimage.io pads the image by {halo} on each side",
             fix="give another --input",
         )
-    return AxisTiles(plan.following, inputs, line.axis, line.params, line.multiple)
+    return AxisTiles(plan.following, inputs, line.axis, line.made, line.multiple)
 
 
 def _right(line: AxisTiles, laid: Sequence[Laid], blends: bool) -> dict[int, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
@@ -35,6 +35,9 @@ from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.field_report import FieldReport
 
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.lint import LintJson, LintMendedJson
+
 MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 
 
@@ -49,7 +52,7 @@ class Finding(NamedTuple):
     mended: Report | None = None
 
 
-def _written(mended: Report) -> dict[str, Any]:
+def _written(mended: Report) -> LintMendedJson:
     """A network after a remedy."""
     inputs = {name: list(shape.dims) for name, shape in mended.inputs.items()}
     return {"notation": write(mended.network, None), "input": inputs}
@@ -313,7 +316,7 @@ class Lint:
     rules: tuple[str, ...]
     findings: tuple[Finding, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> LintJson:
         """As JSON has it (schema rfcalc/lint/1): a network after a remedy stands once, findings say which of them."""
         mended = {id(f.mended): f.mended for f in self.findings if f.mended is not None}
         places = {key: place for place, key in enumerate(mended)}
@@ -322,7 +325,16 @@ class Lint:
             "network": self.report.target,
             "input": {name: list(shape.dims) for name, shape in self.report.inputs.items()},
             "rules": list(self.rules),
-            "findings": [{**f._asdict(), "mended": places.get(id(f.mended))} for f in self.findings],
+            "findings": [
+                {
+                    "rule": f.rule,
+                    "node": f.node,
+                    "what": f.what,
+                    "remedy": f.remedy,
+                    "mended": places.get(id(f.mended)),
+                }
+                for f in self.findings
+            ],
             "mended": [_written(report) for report in mended.values()],
         }
 

@@ -7,7 +7,7 @@ state live all the time; what PyTorch's allocator rounds up and what libraries t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from rfcalc.core.layer import VIEW
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.account import NONE, Account, Amount, Item, Moment, Precision
+from rfcalc.plan.compared import Compared, compared
 from rfcalc.plan.training import Run
 from rfcalc.report import Report
 
@@ -145,6 +146,11 @@ class Memory:
         return int(self.report.batch)
 
     @property
+    def low(self) -> str | None:
+        """The type of 2 bytes that mixed precision computes in."""
+        return None if self.amp is None else AMP[self.amp]
+
+    @property
     def mode(self) -> str:
         return "infer" if self.infer else "train"
 
@@ -216,9 +222,25 @@ class Memory:
         return tuple(getattr(self.report.network.source, "unused", {}).values())
 
     @cached_property
+    def compared(self) -> Compared | None:
+        """The step as PyTorch runs it, without data, beside what is told of it (without `freeze`, on a CPU, nothing
+        rounded); None for what is no module of PyTorch."""
+        return compared(self if self._plain else replace(self, freeze=(), device="cpu", block=1))
+
+    @property
+    def _plain(self) -> bool:
+        return not self.freeze and self.device == "cpu" and self.block == 1
+
+    @cached_property
     def inexact(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Why training takes other bytes than are told, and the nodes of which that is so; empty where none is known:
-        recurrent layers, weights that are computed, and what code computes without its inputs, if backward keeps it."""
+        recurrent layers, weights that are computed, and what code computes without its inputs, if backward keeps it.
+        Where PyTorch's own run of the step came to the same bytes, only what is hidden in a library's kernel is."""
+        own = self.compared
+        same = own is not None and own.equal and own.own_peak > 0 and self._plain
+        return tuple((why, tuple(nodes)) for why, nodes in self._doubts().items() if why == ALONE or not same)
+
+    def _doubts(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         if not self.infer:
             steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
@@ -246,7 +268,7 @@ class Memory:
             computed = getattr(self.report.network.source, "reparametrized", ())
             if computed:
                 found.setdefault(WEIGHTS, []).extend(computed)
-        return tuple((why, tuple(nodes)) for why, nodes in found.items())
+        return found
 
     def _spread(self) -> list[str]:
         """The learned maps that are combined with maps of items, themselves or views of them."""
@@ -326,10 +348,19 @@ class Memory:
         """Bytes that backward needs, when forward has run."""
         if self.infer:
             return 0
-        run, batch = self._run, self.batch
-        maps = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
-        beside = [run.kept_beside(p) for p in range(run.arity, len(run.names)) if run.learns[p]]
-        return sum(run.size(m).at(batch) for m in maps if not run.given(m)) + sum(a.at(batch) for a in beside)
+        return sum(self.kept_by.values())
+
+    @cached_property
+    def kept_by(self) -> dict[str, int]:
+        """The same by the node that keeps them; a map that several keep counts with the first."""
+        run, seen, found = self._run, set[int](), dict[str, int]()
+        for p in range(run.arity, len(run.names)):
+            if run.learns[p]:
+                found[run.names[p]] = run.kept_beside(p).at(self.batch)
+            for m in set(run.kept_maps(p)) - seen:
+                seen.add(m)
+                found[run.names[p]] += 0 if run.given(m) else run.size(m).at(self.batch)
+        return found
 
     @cached_property
     def work(self) -> tuple[Work, ...]:
@@ -399,10 +430,10 @@ class Memory:
     def stages(self) -> dict[str, dict[str, int]]:
         """Bytes of weights, gradients and what is kept, and multiply-adds of forward, of the gradients of maps and of
         weights, by stage (or block, or node, where there are no stages)."""
-        run, batch, size = self._run, self.batch, self.report.itemsize
+        run, size = self._run, self.report.itemsize
         found: dict[str, dict[str, int]] = {}
-        seen: set[int] = set()
         work = {w.node: w[1:] for w in self.work}
+        kept = {} if self.infer else self.kept_by
         for p, node in enumerate(self.report.network.nodes, run.arity):
             key = node.stage or node.name.split(".")[0]
             mine = found.setdefault(key, dict.fromkeys(STAGE, 0))
@@ -410,11 +441,7 @@ class Memory:
                 mine[name] += macs
             mine["weights"] += run.params(p) * size
             mine["gradients"] += run.parameters(p).fixed if not self.infer else 0
-            if run.learns[p]:
-                mine["kept"] += run.kept_beside(p).at(batch)
-            for m in set(run.kept_maps(p)) - seen:
-                seen.add(m)
-                mine["kept"] += 0 if run.given(m) else run.size(m).at(batch)
+            mine["kept"] += kept.get(node.name, 0)
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -446,6 +473,7 @@ class Memory:
             },
             "timeline": [{"node": n, "phase": p, "bytes": b} for n, p, b in self.timeline],
             **({"inexact": inexact} if inexact else {}),
+            **({"compared": self.compared.to_dict()} if self.compared is not None else {}),
         }
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from rfcalc.plan.timeline import Edge, Timeline, kept
+from rfcalc.plan.positions import kept
+from rfcalc.plan.timeline import Edge, Timeline
 
 MANY = 1 << 24  # blocks after which the beginning of a stream plays no part
 MOST_WORK = (
@@ -24,7 +25,7 @@ class Schedule:
     keeps: tuple[frozenset[int], ...]
     holds: dict[int, int] = field(default_factory=dict)
     again: dict[int, int] = field(default_factory=dict)
-    values: int = 0
+    bytes: int = 0
 
 
 class Tries:
@@ -48,8 +49,8 @@ class Tries:
         self.left -= len(line.lines)
         counts = tuple(line.counts(self.now, holds))
         keeps = tuple(self.wanted(position, counts, {}) for position in range(len(line.lines)))
-        values = sum(len(kept) * at.width + at.carried for kept, at in zip(keeps, line.lines, strict=True))
-        return Schedule(counts, keeps, dict(holds), {}, values)
+        total = sum(len(kept) * at.weight + at.carried * at.size for kept, at in zip(keeps, line.lines, strict=True))
+        return Schedule(counts, keeps, dict(holds), {}, total)
 
     def wanted(self, position: int, counts: Sequence[int], again: Mapping[int, int]) -> frozenset[int]:
         """Which positions of a map are still read, counted back from those that are known; `again` says by how many
@@ -72,10 +73,10 @@ class Draft:
 
     def __init__(self, tries: Tries, found: Schedule) -> None:
         self.tries, self.found = tries, found
-        self.keeps, self.again, self.values = list(found.keeps), dict(found.again), found.values
+        self.keeps, self.again, self.bytes = list(found.keeps), dict(found.again), found.bytes
 
     def with_again(self, chain: Sequence[int]) -> tuple[int, dict[int, frozenset[int]], dict[int, int]]:
-        """The values kept where these maps are made again too, and what changes: what is kept of which map, and which
+        """The bytes kept where these maps are made again too, and what changes: what is kept of which map, and which
         maps are made again from how far back. Only the maps that they read, and so on, are looked at."""
         lines = self.tries.line.lines
         keeps: dict[int, frozenset[int]] = {}
@@ -83,7 +84,7 @@ class Draft:
         new = {p for p in chain if p not in self.again}
         todo = [-p for p in new]
         heapify(todo)
-        values = self.values
+        total = self.bytes
         while todo:  # all that read a map stand after it
             position = -heappop(todo)
             if position in keeps:
@@ -99,11 +100,11 @@ class Draft:
                         if edge.index is not None:
                             heappush(todo, -edge.source)
             keeps[position] = needs
-            values += (len(needs) - len(self.keeps[position])) * lines[position].width
-        return values, keeps, dict(again.maps[0])
+            total += (len(needs) - len(self.keeps[position])) * lines[position].weight
+        return total, keeps, dict(again.maps[0])
 
     def schedule(self) -> Schedule:
-        return Schedule(self.found.counts, tuple(self.keeps), self.found.holds, self.again, self.values)
+        return Schedule(self.found.counts, tuple(self.keeps), self.found.holds, self.again, self.bytes)
 
 
 def best(line: Timeline, latency: int) -> Schedule:
@@ -116,7 +117,7 @@ def best(line: Timeline, latency: int) -> Schedule:
     start = _again(tries, tries.schedule({}))
     taking = _search(tries, _search(tries, start, first=True), first=False)
     choosing = _search(tries, start, first=False)
-    return min(taking, choosing, key=lambda found: found.values)
+    return min(taking, choosing, key=lambda found: found.bytes)
 
 
 def _search(tries: Tries, found: Schedule, first: bool) -> Schedule:
@@ -143,16 +144,16 @@ def _again(tries: Tries, found: Schedule) -> Schedule:
         while line.may_again(at) and at != line.output and len(chain) < 12:
             chain.append(at)
             sources = {e.source for e in line.lines[at].edges if e.index is not None}
-            more = sum(line.lines[s].width * max(0, count - len(draft.keeps[s])) for s in sources)
-            if more < count * line.lines[position].width and tries.left > 0:  # it may keep less
+            more = sum(line.lines[s].weight * max(0, count - len(draft.keeps[s])) for s in sources)
+            if more < count * line.lines[position].weight and tries.left > 0:  # it may keep less
                 trial = draft.with_again(chain)
-                if trial[0] < (draft.values if choice is None else choice[0]):
+                if trial[0] < (draft.bytes if choice is None else choice[0]):
                     choice = trial
             if len(sources) != 1:
                 break
             (at,) = sources
         if choice is not None:
-            draft.values, changed, again = choice
+            draft.bytes, changed, again = choice
             draft.again.update(again)
             for p, kept_here in changed.items():
                 draft.keeps[p] = kept_here
@@ -195,7 +196,7 @@ def _held(tries: Tries, found: Schedule, first: bool) -> Schedule | None:
         if not low:
             continue
         trial = _again(tries, tries.schedule({**found.holds, position: low}))
-        if trial.values < choice.values:
+        if trial.bytes < choice.bytes:
             choice = trial
             found = trial if first else found
     return choice if choice is not start else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import forward, relation
+from rfcalc.graph.forward import Shaped, forward, relation
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Split, Undecided
 from rfcalc.plan.following import Following
@@ -125,12 +125,11 @@ class Sizes:
     def _solve(self) -> None:
         self.inputs = self._base(self.asked)
         self._walked = forward(self.following.at(self.inputs), self.inputs)
-        self.params = tuple(cost.params for cost in self._walked.costs)
         self.axes = tuple([self._axis(axis) for axis in range(self.inputs[0].rank)])
 
     def _axis(self, axis: int) -> Axis:
         try:
-            more: dict[str, Any] = {"params": self.params, "following": self.following}
+            more: dict[str, Any] = {"made": self._walked, "following": self.following}
             return axis_of(self.network, self.inputs, axis, seconds=self.seconds, **more)
         except Undecided as error:
             raise RfcalcError("the sizes cannot be told for all n", why=str(error)) from None
@@ -183,7 +182,7 @@ class Sizes:
         found: list[tuple[bool, Refused]] = []
         for position, refusing in by_node.items():
             least = min(c.first for c in refusing)
-            name, what, why = _why(self.following, self.concrete(axis, least), position, self.params)
+            name, what, why = _why(self.following, self.concrete(axis, least), position, self._walked)
             endless = any(c.last is None for c in refusing)
             told = f"{what} ({why})" if why else what
             found.append((not endless, Refused(least, name, told, _classes_told(refusing), why or what)))
@@ -446,12 +445,12 @@ def _refuse(following: Following, inputs: Sequence[Shape]) -> None:
     raise LimitError("no size of equal sides runs")
 
 
-def _why(following: Following, inputs: Sequence[Shape], position: int, params: Sequence[int]) -> tuple[str, str, str]:
+def _why(following: Following, inputs: Sequence[Shape], position: int, made: Shaped) -> tuple[str, str, str]:
     """The node that refuses these inputs, and why, with the numbers put in."""
     network = following.network
     name = network.nodes[position - network.arity].name
     shapes = list(inputs)
-    weights = Weights(network, params, following)
+    weights = Weights(network, made, following)
     try:
         for p in range(network.arity, position + 1):
             shapes.append(weights.output(p, shapes))

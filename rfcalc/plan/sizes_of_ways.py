@@ -38,7 +38,6 @@ class _Way(Sizes):
     def _solve(self) -> None:
         self.inputs = self.asked
         self._walked = forward(self.following.at(self.inputs), self.inputs)
-        self.params = tuple(cost.params for cost in self._walked.costs)
         nothing = Axis(self.axis, congruence(()), ())
         mine = Axis(self.axis, congruence(self.way.found), self.way.found)
         self.axes = tuple([mine if i == self.axis else nothing for i in range(self.inputs[0].rank)])

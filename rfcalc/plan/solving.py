@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import LimitError, RfcalcError, ShapeError, plural
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.following import Following
@@ -70,14 +71,14 @@ def classes(
     inputs: Sequence[Shape],
     varied: Collection[tuple[int, int]] | Mapping[tuple[int, int], tuple[int, int]],
     seconds: float | None = None,
-    params: Sequence[int] | None = None,
+    made: Shaped | None = None,
     following: Following | None = None,
     among: Iterable[Part] | None = None,
 ) -> list[Class]:
     """Every size n ≥ 1, in classes.
 
     Args:
-        params: how many parameters each position has: sizes that would need others are refused; None: any number.
+        made: the walk at the sizes for which it is made: those that need other parameters are refused; None: none is.
         inputs: the shapes of the inputs; sizes of other axes stay as they are.
         varied: the (input, spatial axis) that have size n; or, for each, a and b of its size a·n + b.
         seconds: when to give up.
@@ -91,7 +92,7 @@ def classes(
     sizes = varied if isinstance(varied, Mapping) else dict.fromkeys(varied, (1, 0))
     if among is None:
         among = [Part(1, 0, Range(max(max(-((b - 1) // a), 0) for a, b in sizes.values()), None))]
-    walk = _Walk(network, Weights(network, params, following), cuts(network, following), seconds)
+    walk = _Walk(network, Weights(network, made, following), cuts(network, following), seconds)
     found: list[Class] = []
     for modulus, rest, values in among:
         n = modulus * values.first + rest if values.single else Number((rest, modulus), values)
@@ -227,10 +228,10 @@ class Weights:
     """The rule of each node's output, and that its parameters stay what they are: a fully connected layer behind a
     flattened map, or a table of positions, fits one size."""
 
-    def __init__(self, network: Network, params: Sequence[int] | None, following: Following | None = None) -> None:
+    def __init__(self, network: Network, made: Shaped | None, following: Following | None = None) -> None:
         self.network = network
         self.following = following
-        self.params = params
+        self.made = made
         self._same: dict[int, bool] = {}  # by layer: whether its parameters are the same for every size
 
     def output(self, position: int, shapes: Sequence[Shape | None]) -> Shape:
@@ -245,11 +246,15 @@ class Weights:
             layer = self.network.nodes[position - self.network.arity].layer
         xs: tuple[Any, ...] = tuple([shapes[s] for s in self.network.sources[position - self.network.arity]])
         y: Shape = layer.output(*xs)
-        if self.params is None or not self.params[position] or self._independent(layer, xs, y):
+        params = self.made.costs[position].params if self.made is not None else 0
+        if self.made is None or not params or self._independent(layer, xs, y):
             return y
+        fitted = layer.fitted(y, self.made.shapes[position])
+        if fitted is not None:
+            return fitted
         needed = layer.cost(xs, y).params
-        if needed != self.params[position]:
-            counted = plural(self.params[position], "parameter")
+        if needed != params:
+            counted = plural(params, "parameter")
             raise ShapeError(f"its {counted} fit maps of another size", why=f"{needed} would be needed for {xs[0]}")
         return y
 

@@ -13,8 +13,8 @@ what has not come. What is kept between two blocks is the **state**; it is made 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,9 +23,10 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Shaped, forward, shapes_of_inputs
 from rfcalc.plan.attention import Gathered, gathered
-from rfcalc.plan.blockers import Blocker
+from rfcalc.plan.blockers import NOTHING, Blocker
+from rfcalc.plan.positions import kept
 from rfcalc.plan.schedule import MANY, Schedule, best
-from rfcalc.plan.timeline import Timeline, kept
+from rfcalc.plan.timeline import Timeline
 from rfcalc.report import units
 
 if TYPE_CHECKING:
@@ -101,8 +102,23 @@ class StreamPlan:
     schedule: Schedule | None = None
     itemsize: int = 4
     dtype: str = "float32"
+    sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of a value of the maps that have a type of their own
     needed: tuple[int, int] | None = None  # positions before and after a block's own
     assumptions: tuple[str, ...] = ()
+
+    def refused(self, blockers: Sequence[Blocker]) -> StreamPlan:
+        """The same, blocked by these."""
+        return StreamPlan(
+            self.name,
+            self.axis,
+            self.rate,
+            self.output,
+            self.timeline,
+            blockers=tuple(blockers),
+            itemsize=self.itemsize,
+            dtype=self.dtype,
+            assumptions=self.assumptions,
+        )
 
     @property
     def possible(self) -> bool:
@@ -113,8 +129,13 @@ class StreamPlan:
         """Values and bytes that are kept between two blocks, for a batch of one."""
         if not self.possible:
             return None
-        values = sum(c.values for c in self.caches) + sum(d.values for d in self.delays)
-        return {"values": values, "bytes": values * self.itemsize}
+        held: tuple[Cache | Delay, ...] = (*self.caches, *self.delays)
+        return {"values": sum(h.values for h in held), "bytes": sum(h.bytes for h in held)}
+
+    def state_bytes(self, itemsize: int) -> int:
+        """Bytes of the state where those values that have no type of their own have so many each."""
+        maps = [(c.of, c.values) for c in self.caches] + [(d.input, d.values) for d in self.delays]
+        return sum(values * self.sizes.get(name, itemsize) for name, values in maps)
 
     @property
     def growth(self) -> dict[str, int] | None:
@@ -123,7 +144,8 @@ class StreamPlan:
             return None
         lines = [self.timeline.lines[s] for s in self.timeline.growing]
         values = sum(int(at.width * at.rate * self.block["in"]) for at in lines)
-        return {"values": values, "bytes": values * self.itemsize}
+        total = sum(int(at.weight * at.rate * self.block["in"]) for at in lines)
+        return {"values": values, "bytes": total}
 
     def _ms(self, positions: Fraction | int | None) -> float | None:
         return None if positions is None or self.rate is None else float(Fraction(positions) * 1000 / self.rate)
@@ -216,6 +238,7 @@ def plan(
     at: str | None = None,
     itemsize: int = 4,
     dtype: str = "float32",
+    sizes: Mapping[str, int] | None = None,
     name: str = "",
     assumptions: tuple[str, ...] = (),
 ) -> StreamPlan:
@@ -226,7 +249,7 @@ def plan(
         axis: the spatial axis of the first input, from 0; negative ones count from the end.
         rate: positions of the input in a second, for milliseconds.
         at: the node that is the output; the first output if left out.
-        itemsize, dtype: of the values that are kept.
+        itemsize, dtype: of the values that are kept; `sizes`: bytes of a value of the maps that have another type.
 
     Raises:
         RfcalcError: an axis that is not there, a rate that is not positive, sizes that are symbols.
@@ -236,7 +259,7 @@ def plan(
     told = _chosen(walked, at)
     if attention is not None:
         walked = forward(attention.network, shapes_of_inputs(attention.network))
-    line = Timeline(walked, axis, at)
+    line = Timeline(walked, axis, at, itemsize, sizes)
     line.check()
     seconds = None if rate is None else units.rate(rate)
     network = walked.network
@@ -249,6 +272,7 @@ def plan(
         line,
         itemsize=itemsize,
         dtype=dtype,
+        sizes=sizes or {},
         blockers=(*line.blockers, *(_without_numbers(attention) if not line.blockers else ())),
         assumptions=(*assumptions, *line.assumptions, *told),
     )
@@ -261,12 +285,12 @@ def plan(
     window = line.windows()[line.output]
     recurrent = _recurrent(line)
     if window is None or window.empty:
-        return replace(made, blockers=(Blocker(output, "it depends on nothing that comes in"),))
+        return replace(made, blockers=(Blocker(output, *NOTHING),))
     places = [(window.unit(u), u * size // out) for u in range(out)]
     ends = [(e[0], e[1], place) for e, place in places if e is not None]
     latency, start = _latency(line)
     schedule = best(line, latency)
-    caches, delays = _listed(line, schedule, line.counts(MANY * size), itemsize)
+    caches, delays = _listed(line, schedule, line.counts(MANY * size))
     return replace(
         made,
         block={"in": size, "out": out},
@@ -322,9 +346,7 @@ def _latency(line: Timeline) -> tuple[int, int]:
     return whole[1], whole[1] - whole[0]
 
 
-def _listed(
-    line: Timeline, schedule: Schedule, soonest: list[int], itemsize: int
-) -> tuple[tuple[Cache, ...], tuple[Delay, ...]]:
+def _listed(line: Timeline, schedule: Schedule, soonest: list[int]) -> tuple[tuple[Cache, ...], tuple[Delay, ...]]:
     """What is kept, by the node that reads it: what later windows read again is a cache, what no window has read yet a
     delay (at a join, before a stride, or at the input, which comes in whole blocks).
 
@@ -338,7 +360,7 @@ def _listed(
     waiting: dict[tuple[int, int], int] = {}  # (reader, map) → positions that add to the state
     for position, at in enumerate(line.lines):
         if at.carried:
-            caches.append((position, Cache(at.name, at.name, 1, at.carried, at.carried, at.carried * itemsize)))
+            caches.append((position, Cache(at.name, at.name, 1, at.carried, at.carried, at.carried * at.size)))
         keeps = schedule.keeps[position]
         if not keeps:
             continue
@@ -347,14 +369,14 @@ def _listed(
         if again:
             channels, values = int(line.walked.shapes[position].channels), again * at.width
             name = line.lines[reader].name
-            caches.append((reader, Cache(name, at.name, again, channels, values, values * itemsize)))
+            caches.append((reader, Cache(name, at.name, again, channels, values, values * at.size)))
         if len(keeps) > again:
             waiting[reader, position] = len(keeps) - again
     delays: list[Delay] = []
 
     def delay(node: str, source: int, positions: int, kept_here: int) -> None:
         values = kept_here * line.lines[source].width
-        delays.append(Delay(node, line.lines[source].name, positions, values, values * itemsize))
+        delays.append(Delay(node, line.lines[source].name, positions, values, values * line.lines[source].size))
 
     for position, at in enumerate(line.lines):
         moving = list(dict.fromkeys(e.source for e in at.edges if e.index is not None))

@@ -132,8 +132,9 @@ class TilePlan:
         self.image = self.inputs[first_of(self.inputs)]
         self.rank = _rank(self.image)
         self.walked = forward(self.network, self.inputs)
-        params = [cost.params for cost in self.walked.costs]
-        self.lines = tuple(AxisTiles(self.following, self.inputs, axis, params, multiple) for axis in range(self.rank))
+        self.lines = tuple(
+            AxisTiles(self.following, self.inputs, axis, self.walked, multiple) for axis in range(self.rank)
+        )
         self.barriers: tuple[Barrier, ...] = self._barriers()
         if (
             following is not None and unfollowed is not None

@@ -13,10 +13,11 @@ knows a position only when two more are certain to come, which is what the lengt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Layer
@@ -25,11 +26,27 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Scattered, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
-from rfcalc.plan.blockers import FRAMES, ONE_INPUT, PAIRS, PLACES, Blocker, refused
+from rfcalc.plan.blockers import (
+    ALL,
+    BY_LENGTH,
+    FIXED,
+    FRAMES,
+    LENGTHS,
+    LISTED,
+    NOT_UNDERSTOOD,
+    ONE_INPUT,
+    OWN,
+    PAIRS,
+    PLACES,
+    TURNED,
+    UNTOLD,
+    Blocker,
+    refused,
+)
 from rfcalc.plan.even import even, placed, widened, with_length
+from rfcalc.plan.frames import frames
+from rfcalc.plan.positions import Along, known
 from rfcalc.plan.taps import hull
-
-Along: TypeAlias = "Slide | Table"
 
 
 class Edge(NamedTuple):
@@ -44,7 +61,8 @@ class Edge(NamedTuple):
 
 class AxisMap(NamedTuple):
     """One map along the axis. `axis` is its index among the map's axes, None for what depends on no position;
-    `rate`: positions for one of the input; `width`: values at one position; `carried`: what a recurrence hands on."""
+    `rate`: positions for one of the input; `width`: values at one position; `size`: bytes of a value; `carried`: what a
+    recurrence hands on."""
 
     name: str
     layer: Layer | None
@@ -55,6 +73,13 @@ class AxisMap(NamedTuple):
     carried: int = 0
     masked: bool = False  # it attends to others by a mask, which says what
     before: tuple[int, ...] = ()  # the maps of which it reads everything that came before
+    size: int = 4
+    framed: bool = False  # it cuts the axis into frames, or puts frames in a row
+
+    @property
+    def weight(self) -> int:
+        """Bytes of one position."""
+        return self.width * self.size
 
     @property
     def even(self) -> dict[int, int]:
@@ -84,12 +109,21 @@ class Timeline:
     Args:
         walked: the forward walk; its sizes are numbers.
         axis: which spatial axis of the input, from 0; negative ones count from the end.
+        at: the output; the network's first one if left out.
+        itemsize: bytes of a value; `sizes`: of the maps whose values have others, by name.
 
     Raises:
         RfcalcError: an axis that is not there, sizes that are symbols.
     """
 
-    def __init__(self, walked: Shaped, axis: int = -1, at: str | None = None) -> None:
+    def __init__(
+        self,
+        walked: Shaped,
+        axis: int = -1,
+        at: str | None = None,
+        itemsize: int = 4,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
         self.walked = walked
         network = walked.network
         x = walked.shapes[0]
@@ -113,6 +147,8 @@ class Timeline:
         self._lengths: dict[int, tuple[int, ...]] = {}
         self.assumptions: list[str] = []
         self._trace()
+        given = sizes or {}
+        self.lines = [line._replace(size=given.get(line.name, itemsize)) for line in self.lines]
 
     @cached_property
     def extras(self) -> tuple[int, ...]:
@@ -180,13 +216,13 @@ class Timeline:
         if not moving:
             return still
         if node.layer.opaque:
-            self.blockers.append(Blocker(node.name, "this operator was not understood"))
+            self.blockers.append(Blocker(node.name, *NOT_UNDERSTOOD))
             return still
         relation = reads_of(node, xs, y)
         into: set[int | None] = set()
         edges: list[Edge] = []
         constants: list[tuple[int, int]] = []  # places among the edges, and among the sources
-        carried, free, masked, before = 0, node.layer.any_length(), False, list[int]()
+        carried, free, masked, before, framed = 0, node.layer.any_length(), False, list[int](), False
         for i, s in enumerate(sources):
             axis = self.lines[s].axis
             if axis is None:
@@ -208,9 +244,11 @@ class Timeline:
                         return still._replace(axis=out, rate=self.lines[s].rate)
                     index, masked = rule.index, True
                     before += [s] if rule.open else []
+                if isinstance(index, Scattered) and (cut := frames(node.layer, xs[i], y, axis)) is not None:
+                    (out, index), framed = cut, True
                 if not isinstance(index, (Slide, Table)) or out is None:
-                    frames = isinstance(index, Scattered) and not node.layer.unstreamed[0]
-                    found = Blocker(node.name, *FRAMES) if frames else refused(node.name, node.layer, _why(index))
+                    cuts = isinstance(index, Scattered) and not node.layer.unstreamed[0]
+                    found = Blocker(node.name, *FRAMES) if cuts else refused(node.name, node.layer, _why(index))
                     self.blockers.append(found)
                     # where the axis goes on, what stands in the way behind this node is told too
                     return still if out is None else still._replace(axis=out, rate=self.lines[s].rate)
@@ -220,7 +258,7 @@ class Timeline:
                     )
                     return still
                 if isinstance(index, Table) and index.advance == 0:
-                    self.blockers.append(Blocker(node.name, "it re-arranges the axis into another"))
+                    self.blockers.append(Blocker(node.name, *TURNED))
                     return still
                 into.add(out)
                 mine += [index] if index not in mine[-1:] else []
@@ -242,7 +280,9 @@ class Timeline:
         axes = [(x, at) for x, s in zip(xs, sources, strict=True) if (at := self.lines[s].axis) is not None]
         for x, at in axes:
             layer = layer.ended(x, at)
-        if masked:
+        if framed:
+            self.assumptions.append(f"{node.name} cuts frames of as many positions at any length")
+        elif masked:
             self.assumptions.append(f"the mask of {node.name} goes on by the same rule at any length")
         elif layer != node.layer:
             self.assumptions.append(f"{node.name} is {layer.notation()} at any length")
@@ -250,7 +290,18 @@ class Timeline:
         if len(rates) != 1:
             self.blockers.append(Blocker(node.name, "its inputs have different strides", "resample one of them"))
             return still
-        return AxisMap(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried, masked, tuple(before))
+        return AxisMap(
+            node.name,
+            layer,
+            out,
+            rates.pop(),
+            _width(y, out),
+            tuple(edges),
+            carried,
+            masked,
+            tuple(before),
+            framed=framed,
+        )
 
     @staticmethod
     def _carries(layer: Layer, xs: tuple[Shape, ...], y: Shape, index: Listed) -> bool:
@@ -327,7 +378,7 @@ class Timeline:
             short, long = self.lengths(first), self.lengths(second)
         except RfcalcError as error:
             why = f"it does not take other lengths: {error.what}"
-            self.blockers.append(Blocker(error.where or network.outputs[0], why))
+            self.blockers.append(Blocker(error.where or network.outputs[0], why, error.fix or LENGTHS))
             return
         shapes = [
             [
@@ -340,8 +391,8 @@ class Timeline:
             if line.layer is None or line.axis is None:
                 continue
             if long[position] - short[position] != 2 * size * line.rate:
-                self.blockers.append(refused(line.name, line.layer, "its length does not grow with the input's"))
-            elif line.carried or line.masked:  # it reads all that came before, or what its mask says, at any length
+                self.blockers.append(refused(line.name, line.layer, FIXED))
+            elif line.carried or line.masked or line.framed:  # as at any length
                 continue
             else:
                 sources = network.sources[position - network.arity]
@@ -353,10 +404,9 @@ class Timeline:
                     params = line.layer.cost(xs, at_length[position]).params
                     told.append(([self._along(a, s) for a, s in zip(relation, sources, strict=True)], params))
                 if told[0][0] != told[1][0]:
-                    self.blockers.append(refused(line.name, line.layer, "what it reads depends on the length"))
+                    self.blockers.append(refused(line.name, line.layer, BY_LENGTH))
                 elif told[0][1] != told[1][1]:
-                    why = "it has parameters of its own for each position"
-                    self.blockers.append(refused(line.name, line.layer, why))
+                    self.blockers.append(refused(line.name, line.layer, OWN))
         if self.blockers:
             return
         for position, line in enumerate(self.lines):
@@ -426,57 +476,6 @@ class Timeline:
         return found
 
 
-def known(index: Along, count: int) -> int:
-    """How many units are known, from unit 0 on, when `count` positions of what they read are.
-
-    >>> known(Slide(2, -1, 3), 8), known(Slide(1, -2, 3, border="reflect"), 2), known(Table(1, [[0], [0]]), 3)
-    (4, 0, 6)
-    """
-    if isinstance(index, Slide):
-        first, last = index.first, index.first + index.dilation * (index.kernel - 1)
-        if index.border == Border.REFLECT and count <= -first:  # unit 0 reads position -first
-            return 0
-        if index.border == Border.REPLICATE and count < 1:
-            return 0
-        return int(max(0, (count - 1 - last) // index.stride + 1))
-    if index.border != Border.ZEROS and count < 1:
-        return 0
-    least = []
-    for phase, taps in enumerate(index.phases):
-        if taps:
-            turn = (count - 1 - taps[-1]) // index.advance + 1  # the first one that reads an unknown position
-            least.append(turn * index.period + phase)
-    return max(0, min(least, default=0))
-
-
-def kept(index: Along, start: int, count: int, after: int = 0) -> set[int]:
-    """Which of the first `count` positions units from `start` on still read, at the end of the map too.
-
-    >>> sorted(kept(Slide(2, 0, 3, 2), 8, 20)), sorted(kept(Slide(2, 0, 2, 3), 9, 20))
-    ([16, 18], [18])
-    """
-    found: set[int] = set()
-    if isinstance(index, Slide):
-        s, d, k, first = index.stride, index.dilation, index.kernel, index.first
-        if s == 1 or (d == 1 and k >= s):
-            found.update(range(max(0, s * start + first), count))
-        else:
-            u = start
-            while s * u + first < count:
-                found.update(p for p in index.taps(u) if 0 <= p < count)
-                u += 1
-    else:
-        earliest = min((p[0] for p in index.phases if p), default=0)
-        u = start
-        while u // index.period * index.advance + earliest < count:
-            found.update(p for p in index.taps(u) if 0 <= p < count)
-            u += 1
-    if after and index.border in (Border.REFLECT, Border.REPLICATE):
-        back = after if index.border == Border.REFLECT else 0
-        found.update(range(max(0, count - 1 - back), count))
-    return found
-
-
 def _width(shape: Shape, axis: int) -> int:
     width = 1
     for i, n in enumerate(shape.dims):
@@ -484,9 +483,5 @@ def _width(shape: Shape, axis: int) -> int:
     return width
 
 
-def _why(index: Any) -> str:
-    if isinstance(index, All):
-        return "it reads all positions at once"
-    if isinstance(index, Listed):
-        return "what it reads is tied to positions of its own"
-    return "what it reads along this axis is not known"
+def _why(index: Any) -> tuple[str, str]:
+    return ALL if isinstance(index, All) else LISTED if isinstance(index, Listed) else UNTOLD

@@ -9,7 +9,7 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import forward
+from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.following import Following, follow
@@ -109,17 +109,16 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
     _explained(
         what, base, guards, [i for i, _ in confirming] + [list(r.shapes[: len(base)]) for r in readings], refused
     )
-    params: list[int] = []
     while True:
         try:
             rules = follow(readings)
             found = Following(rules.network, rules.rules, guards, valued=rules.valued)
-            params = [c.params for c in forward(found.at(base), base).costs]
+            made = forward(found.at(base), base)
         except Unfollowed as unfollowed:
             raise untold(what, unfollowed.why, unfollowed.node) from None
         try:
             for inputs, read in [(list(r.shapes[: network.arity]), r) for r in readings] + confirming:
-                _agrees(what, found, read, inputs, params)
+                _agrees(what, found, read, inputs, made)
             break
         except RfcalcError:
             if len(confirming) < 2 or all(read is not r for _, r in confirming):
@@ -127,13 +126,16 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
             readings.append(read)  # it tells more rules apart; the others must confirm
             confirming = [(i, r) for i, r in confirming if r is not read]
     for inputs, error in refused:
-        if not isinstance(predicted(found, inputs, params), RfcalcError):
-            size = ", ".join(map(str, inputs))
+        refusal = predicted(found, inputs, made)
+        size = ", ".join(map(str, inputs))
+        if not isinstance(refusal, RfcalcError):
             raise untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
+        if ran_past(network, error, refusal.where):
+            raise untold(what, f"the {what} refuses {size} later than its layers do: {_brief(error)}", refusal.where)
     count = len(readings) + len(refused) + len(confirming) - 1
-    told = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
-    told += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
-    return found, (told,)
+    said = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
+    said += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
+    return found, (said,)
 
 
 def _explained(
@@ -277,7 +279,7 @@ def _confirmed(target: Known, known: Reading) -> int:
     where they are not the same."""
     base = list(known.shapes[: known.network.arity])
     mine, fixed = known.network, Following(known.network, {})
-    params = [c.params for c in forward(mine, base).costs]
+    made = forward(mine, base)
     for count, deltas in enumerate((ODD[1], *EVEN), 1):
         inputs = _longer(base, deltas)
         read = _read(target, mine, inputs)
@@ -287,7 +289,7 @@ def _confirmed(target: Known, known: Reading) -> int:
                 continue  # every map is as it was: this tells nothing
             same = [n.layer for n in mine.nodes] == [n.layer for n in theirs.nodes]
             return count if same and mine.sources == theirs.sources and mine.outputs == theirs.outputs else 0
-        if not isinstance(predicted(fixed, inputs, params), RfcalcError):
+        if not isinstance(predicted(fixed, inputs, made), RfcalcError):
             return 0
     return 0
 
@@ -340,20 +342,28 @@ def as_called(source: Any, inputs: Sequence[Shape]) -> list[Shape]:
     ]
 
 
-def predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int]) -> list[Shape] | RfcalcError:
+def predicted(found: Following, inputs: Sequence[Shape], made: Shaped) -> list[Shape] | RfcalcError:
     shapes = list(inputs)
-    weights = Weights(found.network, params, found)
+    weights = Weights(found.network, made, found)
     try:
         for position in range(found.network.arity, found.network.arity + len(found.network.nodes)):
             shapes.append(weights.output(position, shapes))
     except RfcalcError as error:
-        return error
+        return error.at(found.network.nodes[len(shapes) - found.network.arity].name)
     return shapes
 
 
-def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], params: Sequence[int]) -> None:
+def ran_past(network: Network, error: RfcalcError, node: str | None) -> bool:
+    """Whether code that was refused had run the operator of the node that is told to refuse it."""
+    steps = getattr(network.source, "steps", {})
+    mine = steps.get(node)
+    ran = error.reached is not None and mine is not None and 0 <= mine < error.reached
+    return ran and not deliberate(error)  # which is told where what it compares is known, before the code compares it
+
+
+def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], made: Shaped) -> None:
     """Refuse rules that predict other outputs than a reading has."""
-    shapes = predicted(found, inputs, params)
+    shapes = predicted(found, inputs, made)
     size = ", ".join(map(str, inputs))
     if isinstance(shapes, RfcalcError):
         raise untold(

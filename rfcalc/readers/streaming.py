@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.dtypes import DTYPES
-from rfcalc.core.errors import ShapeError, UnknownName, Unsupported
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, Unsupported
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import Shaped, Walked, forward, shapes_of_inputs
+from rfcalc.graph.forward import Shaped
 from rfcalc.readers.target import analyze
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def stream(
     *,
     rate: Any = None,
     at: str | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> StreamPlan:
     """How a network runs along one axis, block by block: look-ahead, latency, blocks, caches, delays, blockers.
 
@@ -33,7 +35,7 @@ def stream(
         axis: the spatial axis of the (first) input, from 0; -1 is the last.
         rate: positions of the input in a second (``16000``, ``"44.1kHz"``), for milliseconds.
         at: the node that is the output; the first output if left out.
-        dtype: of the values that are kept.
+        dtype: of the values that are kept; the module's own, or float32, if left out.
 
     Raises:
         RfcalcError: what cannot be read, an axis that is not there, a rate that is not positive.
@@ -44,56 +46,85 @@ def stream(
     (2, 2, 0.125, {'values': 34, 'bytes': 136})
     """
     from rfcalc.plan.attention import gathered
-    from rfcalc.plan.blockers import Blocker
+    from rfcalc.plan.blockers import PART, Blocker, NoStream
     from rfcalc.plan.stream import plan
 
-    if dtype not in DTYPES:
+    if dtype is not None and dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))
-    report = analyze(target, input, dtype=dtype)
+    kind = dtype or "float32"
+    report = analyze(target, input, dtype=kind)
     more = whole_blocks(report, axis)
     if more is not None:  # code may decide by its length: it is read at whole blocks
         with suppress(ShapeError):
-            report = analyze(target, more, dtype=dtype)
+            report = analyze(target, more, dtype=kind)
     made = plan(
         report,
         axis,
         rate=rate,
         at=at,
-        itemsize=DTYPES[dtype],
-        dtype=dtype,
+        itemsize=DTYPES[kind],
+        dtype=kind,
         name=report.target,
         assumptions=tuple(report.assumptions),
     )
-    found = None if made.possible else gathered(report, at)
-    torch = sys.modules.get("torch")
-    if found is None or torch is None or not isinstance(target, torch.nn.Module):
+    module = _module(target, report)
+    if module is None:
+        return made if not made.possible else replace(made, assumptions=(*made.assumptions, *_unbuilt(report, made)))
+    attention = None if made.possible else gathered(report, at)
+    if not made.possible and (attention is None or made.blockers[0].node not in attention.scores):
         return made
-    if made.blockers[0].node not in found.scores:
-        return made
-    try:  # the module runs, to see what it does to its scores
-        walked = _with_numbers(target, input if more is None else more, at)
+    try:  # it is built, and runs, so that what is said to be possible is
+        build = import_module("rfcalc.backend.stream.build")
+        built = build.to_stream(module, input if more is None else more, axis, at=at).plan
+    except NoStream as error:
+        return made.refused(error.blockers)
     except Unsupported as error:
-        return replace(made, blockers=(Blocker(error.where or made.name, error.why or error.what, error.fix or ""),))
-    name, told = made.name, tuple(report.assumptions)
-    return plan(walked, axis, rate=rate, at=at, itemsize=made.itemsize, dtype=dtype, name=name, assumptions=told)
+        return made.refused([Blocker(error.where or made.output, _told(error), error.fix or PART)])
+    kind = dtype or built.dtype
+    return plan(
+        built.timeline.walked,
+        axis,
+        rate=rate,
+        at=at,
+        itemsize=DTYPES[kind],
+        dtype=kind,
+        sizes=built.sizes,
+        name=made.name,
+        assumptions=tuple(report.assumptions),
+    )
 
 
-def _with_numbers(module: Any, given: Any, at: str | None) -> Walked:
-    """The walk of a module with what it does to the scores of its attentions.
+def _told(error: RfcalcError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
 
-    Raises:
-        Unsupported: it is more than a factor and a bias by distance.
-    """
-    from rfcalc.plan.attention import gathered
-    from rfcalc.readers.torch.importer import from_torch
-    from rfcalc.readers.torch.scores import with_scores
 
-    read = from_torch(module, given)
-    walked = forward(read.network, shapes_of_inputs(read.network))
-    found = gathered(walked, at)
-    assert found is not None
-    network, _ = with_scores(module, read, found.network, found.scores, walked)
-    return forward(network, shapes_of_inputs(network))
+def _module(target: Any, report: Any) -> Any:
+    """The PyTorch module that a target is, or names, with its weights; None where it is none."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    if isinstance(target, torch.nn.Module):
+        return target
+    source = getattr(report.network, "source", None)
+    module = getattr(source, "module", None)
+    if source is None or not isinstance(module, torch.nn.Module):
+        return None
+    return module if source.make is None else source.make()
+
+
+def _unbuilt(walked: Shaped, made: StreamPlan) -> Iterator[str]:
+    """What is noted where a network, which has no weights of its own, holds layers that no module is built of."""
+    twins = import_module("rfcalc.backend.twin")
+    network = walked.network
+    for position, node in enumerate(network.nodes, network.arity):
+        try:
+            twins.twin_of(twins.At(node.layer, walked.input_shapes(position), walked.shapes[position]))
+        except RfcalcError as error:
+            yield (
+                f"{node.name} cannot be built of what this names ({error.what}): to_stream needs the PyTorch module,"
+                " rfcalc.to_stream(module, …)"
+            )
+            return
 
 
 def whole_blocks(walked: Shaped, axis: int = -1) -> Any:

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.lengths import Condition, Watched, watched, written
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import forward
+from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
-from rfcalc.readers.again import as_called, predicted, untold
+from rfcalc.readers.again import as_called, predicted, ran_past, untold
 from rfcalc.readers.guards import deliberate
 from rfcalc.readers.target import Target, resolve
 
@@ -140,8 +140,17 @@ class _Ways:
         further = _size(mine.part, values.first + 16 if values.last is None else values.last)
         if not isinstance(self.read(further), RfcalcError):
             return self._next(further)
+        self._at_its_node(mine.way, mine.position, error, n)
         self.left.remove(mine)
         return mine.way._replace(found=(Class(*mine.part, (), mine.position, mine.error),))
+
+    def _at_its_node(self, way: Way, position: int | None, error: RfcalcError, n: int) -> None:
+        """Refuse to tell where code that is refused had run operators behind the node that is told to refuse it."""
+        taken = self.known[way.inputs[self.varied[0][0]].spatial[self.axis]]
+        if position is not None and isinstance(taken, Reading):
+            name = way.following.network.nodes[position - way.following.network.arity].name
+            if ran_past(taken.network, error, name):
+                raise untold("code", f"it refuses {self.inputs(n)[0]} later than its layers do: {_brief(error)}", name)
 
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run."""
@@ -156,10 +165,10 @@ class _Ways:
             return self._alone(n)
         while True:
             following = self._followed(group)
-            params = self._params(following, group[0])
-            found = self._solved(following, params, [left.part for left in self.left])
+            made = self._made(following, group[0])
+            found = self._solved(following, made, [left.part for left in self.left])
             taking = [c for c in found if c.error is None]
-            wrong = self._wrong(taking, following, params, mine, group)
+            wrong = self._wrong(taking, following, made, mine, group)
             if wrong is None:
                 break
             group.append(wrong)
@@ -195,12 +204,12 @@ class _Ways:
         except Unfollowed as unfollowed:
             raise untold("code", unfollowed.why, unfollowed.node) from None
 
-    def _params(self, following: Following, n: int) -> list[int]:
+    def _made(self, following: Following, n: int) -> Shaped:
         inputs = self.inputs(n)
-        return [cost.params for cost in forward(following.at(inputs), inputs).costs]
+        return forward(following.at(inputs), inputs)
 
-    def _solved(self, following: Following, params: Sequence[int], among: Sequence[Part]) -> list[Class]:
-        more: dict[str, Any] = {"params": params, "following": following}
+    def _solved(self, following: Following, made: Shaped, among: Sequence[Part]) -> list[Class]:
+        more: dict[str, Any] = {"made": made, "following": following}
         return classes(following.network, self.base, self.varied, among=among, **more)
 
     def _alone(self, n: int) -> Way:
@@ -210,10 +219,10 @@ class _Ways:
         following = Following(read.network, {})
         one = Part(1, n, Range(0, 0))
         self.left = [left._replace(part=part) for left in self.left for part in _without(left.part, n)]
-        return Way(following, tuple(self.inputs(n)), tuple(self._solved(following, self._params(following, n), [one])))
+        return Way(following, tuple(self.inputs(n)), tuple(self._solved(following, self._made(following, n), [one])))
 
     def _wrong(
-        self, taking: Sequence[Class], following: Following, params: Sequence[int], mine: Any, group: Sequence[int]
+        self, taking: Sequence[Class], following: Following, made: Shaped, mine: Any, group: Sequence[int]
     ) -> int | None:
         """A size that tells more of the way, because it does not do what was told of it; None if all do."""
         tried = dict.fromkeys(group)
@@ -222,7 +231,7 @@ class _Ways:
             tried.update(dict.fromkeys((c.first, last) if len(tried) < 2 * MOST_OF_WAY else ()))
         for n in tried:
             read = self.read(n)
-            told = predicted(following, self.inputs(n), params)
+            told = predicted(following, self.inputs(n), made)
             if isinstance(read, RfcalcError) != isinstance(told, RfcalcError) or (
                 isinstance(read, Reading) and not isinstance(told, RfcalcError) and not _alike(following, told, read)
             ):

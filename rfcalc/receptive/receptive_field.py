@@ -18,6 +18,8 @@ from rfcalc.receptive.field import Aligned, Field, Unaligned
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from rfcalc.report.schemas.report import ReceptiveFieldJson
+
 
 LISTED = {  # sorts of joins at which units have positions of their own
     "before": "a unit sees everything up to its own position, and nothing after it",
@@ -325,13 +327,13 @@ class ReceptiveField:
         pairs = zip(self.spans, self._source.spatial, strict=True)
         return all(s is not None and decide(s[0] <= 0) is True and decide(s[1] >= n - 1) is True for s, n in pairs)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ReceptiveFieldJson:
         """The receptive field as JSON has it."""
-        joins = [
+        joins: list[Any] = [
             {**j, "paths": [{"node": p["node"], "stride": plain(p["stride"])} for p in j["paths"]]} for j in self.joins
         ]
         return {
-            "status": self.status.value,
+            "status": self.status,
             "size": plain(self.size),
             "stride": plain(self.stride),
             "padding": plain(self.padding),

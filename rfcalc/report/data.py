@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Final, cast
 
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report import Report, Row, Totals
 
-SCHEMA = "rfcalc/report/1"
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.report import ReportJson, ReportLayerJson, ReportOpsJson, ReportTotalsJson
+
+SCHEMA: Final = "rfcalc/report/1"
 
 CONVENTIONS = {
     "macs": "multiply-adds of convolutions, linear layers and attention products; one multiply-add is 2 FLOPs",
@@ -24,10 +27,10 @@ CONVENTIONS = {
 }
 
 
-def of_row(row: Row) -> dict[str, Any]:
+def of_row(row: Row) -> ReportLayerJson:
     """One layer."""
     fields = row.receptive_fields
-    return {
+    found: ReportLayerJson = {
         "name": row.name,
         "kind": row.kind,
         "notation": row.notation,
@@ -42,26 +45,36 @@ def of_row(row: Row) -> dict[str, Any]:
         "params": plain(row.params),
         "trainable": plain(row.trainable),
         "macs": plain(row.macs),
-        "ops": {k: plain(v) for k, v in row.ops.items()},
+        "ops": cast("ReportOpsJson", {k: plain(v) for k, v in row.ops.items()}),
         "shared_with": row.shared_with,
         "in_place": row.in_place,
         "receptive_field": row.receptive_field.to_dict(),
-        **({"receptive_fields": {n: f.to_dict() for n, f in fields.items()}} if len(fields) > 1 else {}),
     }
-
-
-def of_totals(totals: Totals) -> dict[str, Any]:
-    """The sums."""
-    names = ("weights", "biases", "buffers", "params", "trainable", "macs", "flops", "ops", "values", "bytes")
-    more = ("peak_bytes", "saved_bytes", "weight_layers")
-    found: dict[str, Any] = {}
-    for name in (*names, *more):
-        value = getattr(totals, name)
-        found[name] = {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else plain(value)
+    if len(fields) > 1:
+        found["receptive_fields"] = {n: f.to_dict() for n, f in fields.items()}
     return found
 
 
-def of_report(report: Report) -> dict[str, Any]:
+def of_totals(totals: Totals) -> ReportTotalsJson:
+    """The sums."""
+    return {
+        "weights": plain(totals.weights),
+        "biases": plain(totals.biases),
+        "buffers": plain(totals.buffers),
+        "params": plain(totals.params),
+        "trainable": plain(totals.trainable),
+        "macs": plain(totals.macs),
+        "flops": plain(totals.flops),
+        "ops": cast("ReportOpsJson", {k: plain(v) for k, v in totals.ops.items()}),
+        "values": plain(totals.values),
+        "bytes": plain(totals.bytes),
+        "peak_bytes": plain(totals.peak_bytes),
+        "saved_bytes": plain(totals.saved_bytes),
+        "weight_layers": plain(totals.weight_layers),
+    }
+
+
+def of_report(report: Report) -> ReportJson:
     """The whole report."""
     return {
         "schema": SCHEMA,
@@ -76,6 +89,6 @@ def of_report(report: Report) -> dict[str, Any]:
         "conventions": report.conventions,
         "assumptions": list(report.assumptions),
         "complete": report.complete,
-        "layers": report.to_dicts(),
-        "totals": report.totals.to_dict(),
+        "layers": [of_row(row) for row in report],
+        "totals": of_totals(report.totals),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError
@@ -26,8 +26,9 @@ from rfcalc.report import Report, field_sentences
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
+    from rfcalc.report.schemas.rf import RfJson, RfPhaseJson, RfUnitJson
 
-SCHEMA = "rfcalc/rf/1"
+SCHEMA: Final = "rfcalc/rf/1"
 MOST_BOXES = 1000  # listed in JSON
 LONG = 4000  # positions; units of longer signals are counted by phases
 
@@ -262,9 +263,9 @@ class FieldReport:
         """The sentences that need no real pixels: what windows, joins and global paths say."""
         return tuple(field_sentences.summary(self))
 
-    def to_dict(self, unit: Sequence[int] | None = None) -> dict[str, Any]:
+    def to_dict(self, unit: Sequence[int] | None = None) -> RfJson:
         """The answer as JSON has it (schema rfcalc/rf/1)."""
-        document: dict[str, Any] = {
+        document: RfJson = {
             "schema": SCHEMA,
             "network": {"name": self.report.network.name, "target": self.report.target},
             "node": self.name,
@@ -273,7 +274,7 @@ class FieldReport:
             "input": plain(self.source_shape),
             "receptive_field": self.field.to_dict(),
             "phases": [
-                None if p is None else [{k: plain(v) for k, v in phase._asdict().items()} for phase in p]
+                None if p is None else [cast("RfPhaseJson", {k: plain(v) for k, v in x._asdict().items()}) for x in p]
                 for p in self.phases
             ],
             "alignment": [{"node": n, "offset": plain(d)} for n, d in self.alignments],
@@ -290,7 +291,7 @@ class FieldReport:
             }
         return document
 
-    def _unit_dict(self, unit: tuple[int, ...]) -> dict[str, Any]:
+    def _unit_dict(self, unit: tuple[int, ...]) -> RfUnitJson:
         region = self.unit(unit)
         count, hull = region.density
         try:

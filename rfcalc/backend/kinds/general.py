@@ -16,6 +16,7 @@ BY = {"plus": "({{0}} + {})", "times": "({{0}} * {})", "rsub": "({} - {{0}})", "
 BY |= {"pow": "({{0}} ** {})", "fmod": "torch.fmod({{0}}, {})", "clamp": "{{0}}.clamp({}, {})"}
 BY |= {"maximum": "{{0}}.clamp(min={})", "minimum": "{{0}}.clamp(max={})"}
 BY |= {name: f"({{{{0}}}} {SIGNS[name]} {{}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+COMPLEX = ("real", "imag", "angle", "conj_physical")
 TWO = ["maximum", "minimum", "fmod", "atan2", "logical_and", "logical_or", "logical_xor"]
 
 
@@ -32,6 +33,8 @@ def elementwise(at: At) -> Twin:
         return text_only(f"({{0}} {SIGNS[name]} {{1}})")
     if count == 3 and name == "where":
         return text_only("torch.where({0}.bool(), {1}, {2})")
+    if count == 1 and name in COMPLEX:
+        return text_only(f"torch.{name}({{0}})")
     if (count == 1 and name in UNARY and name not in NUMBERED) or (count == 2 and name in TWO):
         return text_only(f"{NAMED.get(name, f'torch.{name}')}({', '.join(f'{{{i}}}' for i in range(count))})")
     maps = "one map" if count == 1 else f"{count} maps"
@@ -69,9 +72,14 @@ def reduce(at: At) -> Twin:
     Raises:
         Unsupported: an operation that PyTorch has over one axis only.
     """
-    if at.layer.op not in MANY:
-        raise Unsupported(f"reduce {at.layer.op} cannot be built", fix="use sum, amax, var or logsumexp")
-    return _reduced(at, MANY[at.layer.op])
+    if at.layer.op in MANY:
+        return _reduced(at, MANY[at.layer.op])
+    axes = at.x.axes if at.layer.axes is None else {a % len(at.x.dims) for a in at.layer.axes}
+    if len(axes) != 1:
+        raise Unsupported(f"reduce {at.layer.op} over several axes cannot be built", fix="one axis after another")
+    (axis,) = axes
+    alone = "" if at.layer.keep or len(at.x.dims) > 1 else ".unsqueeze(1)"
+    return text_only(f"{{0}}.{at.layer.op}({axis + 1}{', keepdim=True' * at.layer.keep}){alone}")
 
 
 @measuring("reduce")

@@ -92,6 +92,28 @@ class IndexSum(nn.Module):
         return f"axis={self.axis}, {len(self.positions)} positions"
 
 
+def ruled(x: Tensor, axis: int, rows: Sequence[Sequence[int]], by: int) -> Tensor:
+    """Unit u of an axis is the sum of positions by·(u // P) + t, t in rows[u % P] of P rows; outside stand zeros."""
+    first, last = min(t for row in rows for t in row), max(t for row in rows for t in row)
+    x = x.movedim(axis, -1)
+    turns = (x.shape[-1] - 1 - min(first, 0)) // by + 1
+    before, after = max(0, -first), max(0, (turns - 1) * by + last + 1 - x.shape[-1])
+    x = F.pad(x, (before, after))
+    if all(len(row) == 1 for row in rows) and [row[0] for row in rows] == list(range(first, last + 1)):
+        return (
+            x.narrow(-1, first + before, x.shape[-1] - first - before)
+            .unfold(-1, len(rows), by)
+            .narrow(-2, 0, turns)
+            .flatten(-2)
+            .movedim(-1, axis)
+        )
+    made = []
+    for row in rows:
+        parts = [x.narrow(-1, t + before, (turns - 1) * by + 1)[..., ::by] for t in row]
+        made.append(sum(parts[1:], parts[0]) if parts else torch.zeros_like(x[..., :turns]))
+    return torch.stack(made, -1).flatten(-2).movedim(-1, axis)
+
+
 class StochasticDepth(nn.Module):
     """In training, drops all of an item of the batch with probability p and scales the others up (Huang 2016)."""
 

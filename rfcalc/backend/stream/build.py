@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
@@ -16,14 +16,16 @@ from rfcalc.backend.stream.reads import Read, StreamedMap
 from rfcalc.backend.stream.runtime import Streamed, hang
 from rfcalc.backend.stream.step import StreamStep, step_of
 from rfcalc.backend.stream.tape import recurrence
-from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, twin_of
-from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
+from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, text_only, twin_of
+from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.layers.index_sum import Ruled
 from rfcalc.plan.attention import gathered
+from rfcalc.plan.blockers import NoStream
 from rfcalc.plan.stream import StreamPlan, plan
 from rfcalc.plan.timeline import Edge
 
@@ -46,9 +48,7 @@ class Stream(Streamed):
         """Bytes of the state between two blocks, for a batch of one, in the module's own type; without what grows with
         every block (`plan.growth`)."""
         kind = self._kind() or (self._like.dtype if self.came else None)
-        state = self.plan.state
-        assert state is not None
-        return state["values"] * (self.plan.itemsize if kind is None else kind.itemsize)
+        return self.plan.state_bytes(self.plan.itemsize if kind is None else kind.itemsize)
 
     def step(self, blocks: int = 1, batch: int = 1) -> StreamStep:
         """One step on a chunk of so many blocks as a function without memory, to be exported or traced.
@@ -69,6 +69,9 @@ class Stream(Streamed):
         """
         kind = next((t.dtype for t in self.parameters() if t.is_floating_point()), torch.get_default_dtype())
         return step_of(self, blocks, batch, torch.empty(0, dtype=kind))
+
+
+Made: TypeAlias = "tuple[NetworkModule, dict[str, torch.dtype]]"
 
 
 class Way(NamedTuple):
@@ -109,23 +112,32 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
         ConstraintFailed: no stream exists; every blocker is named, with what would remove it.
         Unsupported: a layer that cannot be run in pieces.
     """
+    from rfcalc.backend.stream.own import same_frames
+
     dtype, walked, assumptions, build = _target(target, input, axis, at)
     size = torch.empty(0, dtype=dtype).element_size()
     found = plan(walked, axis, at=at, itemsize=size, dtype=str(dtype).removeprefix("torch."), assumptions=assumptions)
     if not found.possible:
         raise blocked(found)
-    return from_plan(found, build())
+    if isinstance(target, nn.Module) and not isinstance(target, NetworkModule):
+        same_frames(target, found.timeline)
+    graph, kinds = build()
+    if kinds:
+        sizes = {name: kind.itemsize for name, kind in kinds.items()}
+        found = plan(walked, axis, at=at, itemsize=size, dtype=found.dtype, sizes=sizes, assumptions=assumptions)
+    return from_plan(found, graph, kinds)
 
 
 def _target(
     target: Any, given: Any, axis: int, at: str | None
-) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], NetworkModule]]:
-    """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made."""
+) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], Made]]:
+    """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made, with
+    the types of those of its maps that have another."""
     if isinstance(target, NetworkModule):
         shapes: Any = target.shapes if given is None else given
         graph = target
         own = forward(graph.network, shapes_of_inputs(graph.network, shapes))
-        return _dtype(graph), own, (), lambda: graph
+        return _dtype(graph), own, (), lambda: (graph, {})
     if isinstance(target, nn.Module):
         from rfcalc.backend.stream.own import own_weights, read_blocks
         from rfcalc.readers.torch.scores import with_scores
@@ -145,7 +157,7 @@ def _target(
     shapes, assumptions = found.at(given)
     network = with_inputs(found.network, shapes)
     walked = forward(network, shapes_of_inputs(network))
-    return torch.get_default_dtype(), walked, assumptions, lambda: to_torch(network).eval()
+    return torch.get_default_dtype(), walked, assumptions, lambda: (to_torch(network).eval(), {})
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -153,14 +165,16 @@ def _dtype(module: nn.Module) -> torch.dtype:
     return next((t.dtype for t in held if t.is_floating_point()), torch.get_default_dtype())
 
 
-def blocked(plan: StreamPlan) -> ConstraintFailed:
+def blocked(plan: StreamPlan) -> NoStream:
     """What is told where no stream exists."""
     why = "\n".join(f"{b.node}: {b.why}" for b in plan.blockers)
     fixes = dict.fromkeys(b.fix for b in plan.blockers if b.fix)
-    return ConstraintFailed("no stream exists", where=plan.name, why=why, fix="\n".join(fixes) or None)
+    error = NoStream("no stream exists", where=plan.name, why=why, fix="\n".join(fixes) or None)
+    error.blockers = plan.blockers
+    return error
 
 
-def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
+def from_plan(plan: StreamPlan, graph: NetworkModule, kinds: Mapping[str, torch.dtype] | None = None) -> Stream:
     """The streaming module of a plan, with the weights of the module that runs the whole network.
 
     Raises:
@@ -174,6 +188,7 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
     assert plan.latency is not None
     network = line.walked.network
     lines: list[StreamedMap] = []
+    kinds = kinds or {}
     held: dict[str, nn.Module | nn.Parameter] = {}
     texts: dict[int, str] = {}
     calls: dict[str, ConstructorCall | Learned] = {}
@@ -182,7 +197,9 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
     for position, at in enumerate(line.lines):
         axis = 0 if at.axis is None else at.axis + 1
         if position < network.arity:
-            lines.append(StreamedMap(at.name, axis, shape=tuple(int(n) for n in line.walked.shapes[position].dims)))
+            dims = tuple(int(n) for n in line.walked.shapes[position].dims)
+            how = "signal" if at.name in graph.signals else "window"
+            lines.append(StreamedMap(at.name, axis, how=how, shape=dims, kind=kinds.get(at.name)))
             continue
         node = network.nodes[position - network.arity]
         needed = at.edges or position in _still(plan)
@@ -235,6 +252,7 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
                 bool(schedule.again.get(position)),
                 max((e.after for e in at.edges), default=0),
                 tuple(int(n) for n in line.walked.shapes[position].dims),
+                kinds.get(at.name),
             )
         )
     made = Stream(lines, line.output, plan.block, plan.latency)
@@ -291,11 +309,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         made = twin_of(At(layer, xs, y, eps=eps))
         return Way("recurrent" if made.module is not None else "running", made)
     if at.pointwise:
-        piece = layer.stretched(at.axis, -1)
-        if piece is not layer:  # one axis may be left open: the others are told
-            dims = [int(n) for n in y.dims]
-            dims[at.axis] = -1
-            piece = type(layer)(tuple(dims), layer.channel)
+        piece = _open(layer, y, at.axis)
+        if piece is not layer:
             return Way("window", twin_of(At(piece, xs, y, eps=eps)))
         geometry = getattr(layer, "geometry", None)
         if layer.kind == "pad":
@@ -332,15 +347,19 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
             return Way("window", cut)
         if layer.kind == "pad":
             return Way("window", _padded(layer, xs, y, spatial))
-        return Way("window", twin_of(At(layer, xs, y, eps=eps)))
+        return Way("window", twin_of(At(_open(layer, y, at.axis), xs, y, eps=eps)))
+    if isinstance(layer, Ruled):
+        return Way("table", text_only(f"ruled({{0}}, {axis + 1}, {layer.rows}, {layer.by})"))
     if any(one(getattr(layer, "shift", (0,)), i) for i in range(len(getattr(layer, "shift", (0,))))):
         raise Unsupported("shifted windows cannot be run in pieces", where=node.name)
-    piece = layer.stretched(at.axis, -1)
-    if piece is not layer:
-        dims = [int(n) for n in y.dims]
-        dims[at.axis] = -1
-        piece = type(layer)(tuple(dims), layer.channel)
-    return Way("table", twin_of(At(piece, xs, y, eps=eps)))
+    return Way("table", twin_of(At(_open(layer, y, at.axis), xs, y, eps=eps)))
+
+
+def _open(layer: Any, y: Shape, axis: int) -> Any:
+    """The layer for any length of an axis; one axis may be left open, the others are told."""
+    if layer.stretched(axis, -1) is layer:
+        return layer
+    return type(layer)(tuple(-1 if i == axis else int(n) for i, n in enumerate(y.dims)), layer.channel)
 
 
 def _padded(layer: Any, xs: tuple[Shape, ...], y: Shape, axis: int) -> Twin:

@@ -15,6 +15,8 @@ from rfcalc.backend.stream.still import with_values
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
+from rfcalc.plan.even import with_length
+from rfcalc.plan.timeline import Timeline
 from rfcalc.readers.imported import Imported
 
 # attributes of PyTorch's modules that are arguments of the operators: ours, theirs
@@ -43,10 +45,54 @@ def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported
     return with_values(read)
 
 
+def same_frames(module: nn.Module, line: Timeline) -> None:
+    """Read the module at another length, where it cuts the axis into frames: which extent is fixed, and which follows
+    the length, is seen there only.
+
+    Raises:
+        Unsupported: the number of frames is fixed, or the module does not take that length.
+    """
+    cut = [p for p, at in enumerate(line.lines) if at.framed]
+    if not cut:
+        return
+    from rfcalc.readers.torch.importer import from_torch
+
+    network, axis = line.walked.network, line.lines[0].axis
+    assert axis is not None
+    n = line.length + 3 * line.block[0]
+    shapes = dict(zip(network.inputs, line.walked.shapes, strict=False))
+    for (name, shape), at in zip(list(shapes.items()), line.lines, strict=False):
+        if at.axis is not None:
+            shapes[name] = with_length(shape, at.axis, int(n * at.rate))
+    fix = "leave the number of frames open, and say their length: x.view(len(x), -1, n)"
+    try:
+        again = from_torch(module, shapes if len(shapes) > 1 else next(iter(shapes.values())), exact=True).network
+        made = dict(
+            zip(
+                (node.name for node in again.nodes),
+                forward(again, shapes_of_inputs(again)).shapes[again.arity :],
+                strict=True,
+            )
+        )
+    except RfcalcError as error:
+        raise Unsupported(
+            f"it does not take other lengths: {error.what}", where=line.lines[cut[0]].name, fix=fix
+        ) from None
+    for position in cut:
+        at, wanted = line.lines[position], line.lengths(n)[position]
+        found = made.get(at.name)
+        if found is None or at.axis is None or found.dims[at.axis] != wanted:
+            told = (
+                f"for an input of {n} it makes {found}" if found is not None else f"it is not there for an input of {n}"
+            )
+            raise Unsupported("the frames that it cuts depend on the length", where=at.name, why=told, fix=fix)
+
+
 def own_weights(
     module: nn.Module, read: Imported, network: Network | None = None, tables: Mapping[str, torch.Tensor] | None = None
-) -> NetworkModule:
-    """What was read of a module as a network that runs with the module's own parameters.
+) -> tuple[NetworkModule, dict[str, torch.dtype]]:
+    """What was read of a module as a network that runs with the module's own parameters, and the types of those of its
+    maps that have another type than the parameters.
 
     Parameters are those that the module's operators were called with when it was read. The two are run beside each
     other once, on small random numbers, so that a wrong weight cannot go unseen.
@@ -68,8 +114,7 @@ def own_weights(
                 _table(graph, node.name, tables[node.name], module)
             elif node.name in read.origins:  # what gathering has added has no weights
                 _node(graph, node.name, read, tensors)
-    _compare(module, graph)
-    return graph
+    return graph, _compare(module, graph, read)
 
 
 def _node(graph: NetworkModule, name: str, read: Imported, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -83,7 +128,9 @@ def _node(graph: NetworkModule, name: str, read: Imported, tensors: Mapping[str,
         _learned(graph, name, tensors)
         return
     mine = graph.get_submodule(path)
-    wanted = [n for n, _ in (*mine.named_parameters(), *mine.named_buffers()) if not n.endswith("num_batches_tracked")]
+    made = {f"{p}.{n}" if p else n for p, m in mine.named_modules() for n in m._non_persistent_buffers_set}
+    held = [n for n, _ in (*mine.named_parameters(), *mine.named_buffers()) if n not in made]
+    wanted = [n for n in held if not n.endswith("num_batches_tracked")]
     if step is None:
         if wanted:
             raise Unsupported("the weights of this node were not found in the module", where=name)
@@ -151,8 +198,31 @@ def _table(graph: NetworkModule, name: str, table: torch.Tensor, module: nn.Modu
     graph.get_submodule(owner)._parameters[last] = kept
 
 
-def _compare(module: nn.Module, graph: NetworkModule) -> None:
-    """Run both on the same numbers, the module twice; afterwards it is as it was.
+def _numbers(read: Imported, graph: NetworkModule, first: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Small random numbers for each input, in the shapes that the module and that the network takes; whole ones where
+    the module takes such, which are rows of every table that is looked up."""
+    made, leaves = torch.Generator().manual_seed(0), getattr(read.network.source, "call", None)
+    given = leaves.leaves if leaves is not None else ()
+    rows = [s.args["weight"].shape[0] for s in read.origins.values() if s is not None and s.name == "embedding"]
+    found = []
+    for i, shape in enumerate(graph.shapes.values()):
+        leaf = given[i] if len(given) == len(graph.shapes) else None
+        size = (1, *shape.dims)
+        if leaf is None or leaf.dtype.is_floating_point or leaf.dtype.is_complex:
+            x = torch.randn(size, generator=made).to(first.device, first.dtype)
+        else:
+            x = torch.randint(0, min([*rows, 2 if leaf.dtype == torch.bool else 8]), size, generator=made)
+            x = x.to(first.device, leaf.dtype)
+        theirs = x if leaf is None or len(leaf.shape) == len(size) else x.reshape(1, *shape.dims[1:])
+        if theirs.dim() < x.dim():
+            graph.signals |= {list(graph.shapes)[i]}
+        found.append((theirs, x))
+    return found
+
+
+def _compare(module: nn.Module, graph: NetworkModule, read: Imported) -> dict[str, torch.dtype]:
+    """Run both on the same numbers, the module twice; afterwards it is as it was. What is given back are the types of
+    the maps that have another than the parameters.
 
     Raises:
         Unsupported: they differ, or the module gives other values when it is called again.
@@ -160,15 +230,17 @@ def _compare(module: nn.Module, graph: NetworkModule) -> None:
     from rfcalc.readers.torch.untouched import untouched
 
     first = _first(module)
-    made = torch.Generator().manual_seed(0)
-    xs = [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in graph.shapes.values()]
+    theirs_xs, xs = zip(*_numbers(read, graph, first), strict=True)
+    kinds = {name: x.dtype for name, x in zip(graph.shapes, xs, strict=True)}
+    outputs = graph.network.outputs
     try:
         with untouched(module, values=True), torch.no_grad():
             for m in module.modules():
                 m.training = False
-            theirs = next(_tensors(module(*xs))).clone()  # what it returns may be what it writes to
-            ours = next(_tensors(graph(*xs))).clone()
-            again = next(_tensors(module(*xs)))
+            theirs = next(_tensors(module(*theirs_xs))).clone()  # what it returns may be what it writes to
+            ran = graph.run(*xs, keep=outputs, see=lambda name, y: kinds.__setitem__(name, y.dtype))
+            ours = ran[outputs[0]].clone()
+            again = next(_tensors(module(*theirs_xs)))
     except RfcalcError:
         raise
     except Exception as error:
@@ -187,6 +259,8 @@ def _compare(module: nn.Module, graph: NetworkModule) -> None:
             fix="stream a part of it that does not: to_stream(module.encoder, …)",
         )
 
+    return {name: kind for name, kind in kinds.items() if kind != first.dtype}
+
 
 def _in(kind: torch.dtype, constant: torch.Tensor) -> torch.Tensor:
     """A constant in the type that it takes on where it meets the module's numbers; a wider one keeps its own."""
@@ -201,6 +275,8 @@ def _first(module: nn.Module) -> torch.Tensor:
 
 def _near(a: torch.Tensor, b: torch.Tensor, bound: float) -> bool:
     """Whether two results have the same values, but for what rounding makes."""
+    if a.is_complex() and b.is_complex():
+        a, b = torch.view_as_real(a), torch.view_as_real(b)
     a, b = a.reshape(-1).double(), b.reshape(-1).double()
     return a.numel() == b.numel() and torch.allclose(a, b, rtol=bound, atol=bound * max(float(a.abs().max()), 1e-3))
 

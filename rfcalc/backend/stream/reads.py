@@ -93,6 +93,7 @@ class StreamedMap(NamedTuple):
     again: bool = False  # it is made again from the maps before it, and not kept
     after: int = 0  # how far its last window reaches beyond the end
     shape: tuple[int, ...] = ()  # of the map without the batch; its length does not matter
+    kind: Any = None  # the type of its values, where it is not that of the parameters
 
 
 class Held(NamedTuple):

@@ -104,6 +104,8 @@ class Streamed(nn.Module):
         if self.ended:
             raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
         wanted = self.lines[0].shape
+        if self.lines[0].how == "signal" and chunk.dim() == len(wanted):  # the module has no axis for its one channel
+            chunk = chunk.unsqueeze(1)
         given = tuple(chunk.shape[1:])
         fits = len(given) == len(wanted)
         if not fits or any(a != b for i, (a, b) in enumerate(zip(given, wanted, strict=True)) if i + 1 != axis):
@@ -117,7 +119,7 @@ class Streamed(nn.Module):
         if self.batch not in (-1, chunk.shape[0]):
             what = f"the chunk has a batch of {chunk.shape[0]}"
             raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
-        kind = self._kind() if not self.came else self._like.dtype
+        kind = self.lines[0].kind or (self._kind() if not self.came else self._like.dtype)
         if kind is not None and chunk.dtype != kind:
             what, told = f"the chunk is {chunk.dtype}", str(kind).removeprefix("torch.")
             raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
@@ -130,6 +132,10 @@ class Streamed(nn.Module):
         except BaseException:  # as if this chunk had not come
             self.came, self.left, self.batch, self.next, self.kept, self.states, self.played = stands
             raise
+
+    def _float(self) -> torch.dtype:
+        """The type of values that are computed without parameters."""
+        return self._like.dtype if self._like.is_floating_point() else torch.get_default_dtype()
 
     def _kind(self) -> torch.dtype | None:
         """The type of the values that its layers compute with."""
@@ -304,7 +310,7 @@ class Streamed(nn.Module):
         size = [self.batch, *line.shape]
         size[line.axis] = count
         self._early(True)
-        return self._do(blank, [self._now], tuple(size))  # type: ignore[no-any-return]
+        return self._do(blank, [self._now], tuple(size), line.kind or self._kind() or self._float())  # type: ignore[no-any-return]
 
     def _forget(self, values: list[Any], counts: list[int], given: int) -> None:
         """Keep of each map the positions that later units read; of some that was done when their last reader ran."""

@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
-from rfcalc.backend.twin import At, twin_of
+from rfcalc.backend.twin import At, Learned, Twin, twin, twin_of
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.layer import Layer
+from rfcalc.core.layer import Alternatives, Layer
+from rfcalc.core.shape import Shape
+from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
-from rfcalc.layers.general import Constant
+from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.imported import Imported
@@ -30,6 +32,76 @@ class Kept(Parameter):
 
     def even(self, axis: int) -> bool:
         return axis in self.alike
+
+
+class Own(Elementwise):
+    """A function of each position as the module's code calls it: its text, and the tensor that it works with."""
+
+    __slots__ = ("dims", "held", "text")
+    kind = "own"
+    dims: tuple[int, ...]
+    held: torch.Tensor | None
+    text: str
+
+    def __init__(self, function: str, text: str, held: torch.Tensor | None = None, dims: Any = ()) -> None:
+        super().__init__(function)
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "held", held)
+        object.__setattr__(self, "dims", tuple(dims))
+
+    def output(self, *xs: Shape) -> Shape:
+        """The first map's extents; `dims` says others, by axis."""
+        dims = [new or old for old, new in zip(xs[0].dims, self.dims, strict=True)] if self.dims else xs[0].dims
+        return Shape(*dims, channel=xs[0].channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        pairs = enumerate(zip(xs[0].dims, y.dims, strict=True))
+        return ((tuple([(i, STEP if a == b else All(a)) for i, (a, b) in pairs]),),)
+
+
+@twin("own")
+def own(at: At) -> Twin:
+    held = at.layer.held
+    return Twin(None, at.layer.text, None if held is None else Learned(tuple(held.shape)))
+
+
+def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | None:
+    """A node as the module's code calls it, where the network says less: a change of type, a look-up in a table."""
+    if step is not None and layer.kind == "along" and layer.function == "transform" and step.name == "stft":
+        return _fourier(step, int(y.dims[0]), held)
+    if step is None or layer.kind != "elementwise":
+        return None
+    if layer.function == "cast":
+        return Own("cast", f"{{0}}.to({step.out.dtype})")
+    if layer.function == "one_hot":
+        return Own("one_hot", f"({{0}} == torch.arange({y.dims[-1]}, device={{0}}.device)).long()")
+    if layer.function == "expand" and step.name == "view_as_real":
+        return Own("view_as_real", "torch.view_as_real({0}[..., 0])", None, (*(0,) * (len(y.dims) - 1), 2))
+    if layer.function == "embedding" and step.name == "embedding":
+        wide = (*(0,) * (len(y.dims) - 1), y.dims[-1])
+        return Own("embedding", "F.embedding({0}[..., 0], {w})", step.args["weight"], wide)
+    return None
+
+
+def _fourier(step: Any, frequencies: int, window: torch.Tensor | None) -> Own | None:
+    """The transform of frames, of which those positions come where the window is not 0."""
+    args = step.args
+    size = args["n_fft"]
+    width = args.get("win_length") or size
+    first = (size - width) // 2
+    if args.get("window") is not None:
+        if window is None:
+            return None
+        used = window.nonzero()[:, 0].tolist()
+        if not used or used[-1] - used[0] + 1 != len(used):
+            return None
+        first, width, window = first + used[0], len(used), window[used[0] : used[-1] + 1, None]
+    frame = "{0}" if window is None else "{0} * {w}"
+    sides, norm = (first, size - first - width), ', norm="ortho"' if args.get("normalized") else ""
+    if any(sides):
+        frame = f"F.pad({frame}, (0, 0, {sides[0]}, {sides[1]}))"
+    function = "rfft" if frequencies == size // 2 + 1 else "fft"
+    return Own("fourier", f"torch.fft.{function}({frame}, dim=1{norm})", window, (frequencies, 0))
 
 
 def _even(values: torch.Tensor, dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -52,6 +124,7 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
     for sources in network.sources:
         reached.append(any(reached[s] for s in sources))
     found: dict[str, tuple[Layer, tuple[str, ...]]] = {}
+    held = dict(read.constants)
     needed = {network.position(name) for name in network.outputs}
     for position in range(len(names) - 1, network.arity - 1, -1):
         node = network.nodes[position - network.arity]
@@ -62,6 +135,11 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
         if not reached[position] and _held(read, walked, position):
             shape = walked.shapes[position]
             layer, sources = Kept(shape.dims, shape.channel, _even(read.constants[node.name], shape.dims)), ()
+        elif (
+            mine := _own(layer, read.origins.get(node.name), walked.shapes[position], held.get(node.name))
+        ) is not None:
+            layer, sources = mine, sources[:1]
+            held[node.name] = mine.held
         elif getattr(layer, "fixed", False):
             layer = replace(layer, fixed=False)
         elif layer.at_most and layer.kind == "elementwise":  # what is masked is zero already
@@ -76,7 +154,7 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
     groups = {name: group for name, group in groups.items() if group}
     inputs = dict(zip(network.inputs, walked.shapes, strict=False))
     made = Network.from_nodes(nodes, inputs, groups, outputs=network.outputs, name=network.name, source=network.source)
-    return replace(read, network=made), forward(made, shapes_of_inputs(made))
+    return replace(read, network=made, constants=held), forward(made, shapes_of_inputs(made))
 
 
 def _unlike(read: Imported) -> set[str]:

@@ -162,9 +162,9 @@ def widened(x: Tensor, axis: int, count: int) -> Tensor:
     return x.narrow(axis, 0, 1).expand(*x.shape[:axis], count, *x.shape[axis + 1 :])
 
 
-def blank(like: Tensor, size: tuple[int, ...]) -> Tensor:
-    """A map of zeros of this size."""
-    return like.new_zeros(size)
+def blank(like: Tensor, size: tuple[int, ...], kind: Any) -> Tensor:
+    """A map of zeros of this size and type."""
+    return like.new_zeros(size, dtype=kind)
 
 
 def piece(x: Tensor, axis: int, start: int, count: int) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from rfcalc.report.schemas.verify import VerifyFindingJson, VerifyJson
 
 EQUAL, BOUNDED, DISAGREES, UNSEEN = "equal", "within bound", "disagreement", "not measured"
-SCHEMA = "rfcalc/verify/1"
+SCHEMA: Final = "rfcalc/verify/1"
 
 
 class Finding(NamedTuple):
@@ -65,7 +68,7 @@ class Verification(NamedTuple):
         """The checks that were made, in order."""
         return tuple(dict.fromkeys(f.what for f in self.findings))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> VerifyJson:
         """The verification as JSON has it (schema rfcalc/verify/1)."""
         return {
             "schema": SCHEMA,
@@ -76,6 +79,6 @@ class Verification(NamedTuple):
             "batch": self.batch,
             "dtype": self.dtype,
             "passed": self.passed,
-            "findings": [f._asdict() for f in self.findings],
+            "findings": [cast("VerifyFindingJson", f._asdict()) for f in self.findings],
             "notes": list(self.notes),
         }

@@ -37,7 +37,12 @@ def copied(
     picked: dict[tuple[str, int], tuple[bool, bool]] = {}
     for number, step in enumerate(recording.steps):
         read = [t for value in step.args.values() for t in tensors(value)]
-        if step.name in PICKING and isinstance(step.out, torch.Tensor) and memory_of(step.out) != memory_of(read[0]):
+        looked_up = step.name == "embedding" and graph.is_static(step.args["indices"])
+        if (
+            (step.name in PICKING or looked_up)
+            and isinstance(step.out, torch.Tensor)
+            and memory_of(step.out) != memory_of(read[0])
+        ):
             views = [n for n in nodes.get(number, ()) if network.node(n).layer.memory == VIEW]
             picked.update({(name, 0): (False, True) for name in views[:1]})
             continue

@@ -111,6 +111,7 @@ def from_torch(
             steps=steps,
             sizes_asked=recording.sizes_asked,
             recomputed=recomputed,
+            frames={name: recording.steps[number].frame.path for name, number in steps.items() if number >= 0},
             dtype=dtype_of(module, given),
         ),
     )

@@ -95,7 +95,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
                 if getattr(m, "training", False):
                     m.training = False
         stack.enter_context(_paths(module, recorder))
-        stack.enter_context(_uncompiled())
+        stack.enter_context(uncompiled())
         stack.enter_context(_plain_attention())
         stack.enter_context(plainly(disguise.blank))
         stack.enter_context(torch.no_grad())
@@ -115,6 +115,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
+            failed.reached = len(recorder.steps)
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
@@ -126,7 +127,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         if mistake is not None:
             raise mistake.at(type(module).__name__)
         grown = len(list(module.parameters())) > count
-    outputs = list(_tensors_of(result))
+    outputs = list(outputs_of(result))
     if not outputs:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
@@ -215,7 +216,7 @@ def _paths(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
 
 
 @contextmanager
-def _uncompiled() -> Iterator[None]:
+def uncompiled() -> Iterator[None]:
     """Modules and functions under `torch.compile` run as they are written."""
     stance = getattr(torch.compiler, "set_stance", None)  # from PyTorch 2.6
     if stance is None or "torch._dynamo" not in sys.modules:  # nothing is compiled
@@ -250,19 +251,19 @@ def _plain_attention() -> Iterator[None]:
         mha.set_fastpath_enabled(before)
 
 
-def _tensors_of(result: Any) -> Iterator[torch.Tensor]:
+def outputs_of(result: Any) -> Iterator[torch.Tensor]:
     """The tensors of what a module returns."""
     if isinstance(result, torch.Tensor):
         yield result
     elif isinstance(result, Mapping):
         for value in result.values():
-            yield from _tensors_of(value)
+            yield from outputs_of(value)
     elif isinstance(result, (list, tuple)):
         for value in result:
-            yield from _tensors_of(value)
+            yield from outputs_of(value)
     elif hasattr(result, "__dataclass_fields__"):
         for key in result.__dataclass_fields__:
-            yield from _tensors_of(getattr(result, key))
+            yield from outputs_of(getattr(result, key))
 
 
 _DYNAMIC = ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from rfcalc.readers.torch.given import ForwardCall
+
+if TYPE_CHECKING:
+    from rfcalc.readers.torch.lived import Lived
 
 _WHOLE = (torch.int8, torch.uint8, torch.int16, torch.int32)
 
@@ -47,6 +50,7 @@ class Source:
         copied: the nodes that read a copy of what they read, by the number of the input; whether channels lie innermost
             in it, and whether it is made even of what lies so already.
         indexed: the bytes of the index that a node keeps for backward, where code computes it in every step.
+        frames: the path of the module inside of which a node is computed.
         in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
         amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
     """
@@ -65,6 +69,7 @@ class Source:
     dtype: str = "float32"
     copied: Mapping[tuple[str, int], tuple[bool, bool]] = field(default_factory=dict)
     indexed: Mapping[str, int] = field(default_factory=dict)
+    frames: Mapping[str, str] = field(default_factory=dict)
     in_place: Mapping[str, int] = field(default_factory=dict)
     amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
@@ -97,16 +102,28 @@ class Source:
 
     @property
     def reparametrized(self) -> tuple[str, ...]:
-        """The modules whose weights are computed from other parameters in every run (weight or spectral norm)."""
+        """The modules whose weights are computed from other parameters in every run (weight or spectral norm), by a
+        parametrization or, as it was done before, by a hook."""
         from torch.nn.utils.parametrize import is_parametrized
 
-        return tuple(name for name, m in self.module.named_modules() if is_parametrized(m))
+        older = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
+        return tuple(
+            name
+            for name, m in self.module.named_modules()
+            if is_parametrized(m) or any(type(hook).__module__ in older for hook in m._forward_pre_hooks.values())
+        )
 
     @property
     def whole(self) -> dict[str, int]:
         """Bytes of a value of the inputs that are whole numbers or truths, by name."""
         plain = [leaf for leaf in self.call.leaves if not (leaf.dtype.is_floating_point or leaf.dtype.is_complex)]
         return {leaf.name: leaf.dtype.itemsize for leaf in plain}
+
+    def lived(self, batch: int, amp: str | None) -> Lived:
+        """What PyTorch itself takes in a step of training, run on tensors without data."""
+        from rfcalc.readers.torch.lived import lived
+
+        return lived(self.module, self.call.of_batch(batch), self.training, amp)
 
     def scales(self, batch: Any) -> Mapping[str, Any]:
         """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""

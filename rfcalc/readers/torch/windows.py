@@ -104,6 +104,8 @@ def spectrogram(call: OperatorCall) -> Value:
     x = framed(graph, Value(x.node, (x.dims[0], 1, x.dims[1]), x.batch), 2, taps, step, count)
     x = graph.add(PixelUnshuffle(len(taps)), (x.node,), (x.dims[0], len(taps), count), x.batch, helper=True)
     x = transformed(graph, x, [1], (x.dims[0], dims[1], count))
+    if values is not None:
+        graph.held[x.node] = values
     if len(dims) == 4:  # real and imaginary parts along a last axis
         raise NotUnderstood("with parts of complex numbers apart: give return_complex=True")
     return x

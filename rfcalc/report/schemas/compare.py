@@ -36,12 +36,12 @@ class CompareFigureJson(TypedDict):
     against: list[CompareAgainstJson]
 
 
-Status = Literal["same", "input", "changed", "replaced", "only_first", "only_other"]
+MatchStatus = Literal["same", "input", "changed", "replaced", "only_first", "only_other"]
 
 
 class CompareChangeJson(TypedDict):
     difference: str
-    status: Status
+    status: MatchStatus
     layers: list[str]
     weights: Size
     params: Size
@@ -61,7 +61,7 @@ Pair = Annotated[list[Maybe], ("minItems", 2), ("maxItems", 2)]
 
 
 class CompareLayerJson(TypedDict):
-    status: Status
+    status: MatchStatus
     names: Texts
     notations: Texts
     differences: list[CompareDifferenceJson]

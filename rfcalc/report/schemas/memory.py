@@ -40,6 +40,22 @@ class MemoryInexactJson(TypedDict):
     why: str
 
 
+class MemoryInsideJson(TypedDict):
+    module: str
+    more: int
+
+
+class MemoryComparedJson(TypedDict):
+    kept: Count
+    peak: Count
+    own_kept: Count
+    own_peak: Annotated[Count, "0: not known, where a library makes memory that PyTorch is not told of"]
+    why: Annotated[str, "why the step could not be run without data; else empty"]
+    where: Annotated[
+        list[MemoryInsideJson], "the modules inside of which other bytes are kept, and how many more than told"
+    ]
+
+
 class MemoryLargestBatchJson(TypedDict):
     budget: Count
     batch: Count
@@ -151,6 +167,13 @@ class MemoryJson(TypedDict):
     peak: MemoryPeakJson
     timeline: list[MemoryTimelineJson]
     inexact: NotRequired[Annotated[list[MemoryInexactJson], ("minItems", 1)]]
+    compared: NotRequired[
+        Annotated[
+            MemoryComparedJson,
+            "of a module: what is kept and the peak, without the optimizer's state, as told and in PyTorch's own run "
+            "of the step on tensors without data",
+        ]
+    ]
     largest_batch: NotRequired[MemoryLargestBatchJson]
     checkpoint: NotRequired[MemoryCheckpointJson]
     device_bytes: NotRequired[MemoryDeviceBytesJson]
