@@ -211,6 +211,10 @@ class Layer(Expr):
         changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
         return ""
 
+    def is_met(self, x: Shape) -> bool:
+        """Whether the calls that this kind is read from are met where statistics are gathered, be it of them or not."""
+        return type(self).gathers is not Layer.gathers
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
 
