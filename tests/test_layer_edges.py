@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from rfcalc import (
     Slice,
     Split,
     Upsample,
+    WindowAttention,
 )
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError
 from rfcalc.core.shape import corrected
@@ -315,3 +317,29 @@ def test_what_the_last_layer_copies_of_its_gradient(kernel: int, groups: int) ->
             network = rfcalc.from_torch(module, (3, 12), training=True).network
             memory = Memory(rfcalc.Report(network, batch=batch))
             assert step_peak(memory) == training_peak(module, x), (last, batch)
+
+
+@pytest.mark.parametrize("cosine", [0, 512])
+@pytest.mark.parametrize(("heads", "size", "batch"), [*itertools.product((1, 2), (4, 8), (1, 2))])
+def test_what_attention_in_windows_keeps_by_pytorch(cosine: int, heads: int, size: int, batch: int) -> None:
+    """One window or four, one head or two, one item or two: copies are spared differently in each."""
+    if find_spec("torchvision") is None:
+        pytest.skip("not installed: torchvision")
+    from vision import models
+
+    swin = models().swin_transformer
+    module = (swin.ShiftedWindowAttentionV2 if cosine else swin.ShiftedWindowAttention)(8, [4, 4], [0, 0], heads)
+    x = torch.randn(batch, size, size, 8, requires_grad=True)
+    owned = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    alive: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        module(x)
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}
+    network = rfcalc.Network(WindowAttention(heads, 4, cosine=cosine), Shape(size, size, 8, channel=2))
+    kept = rfcalc.Report(network, batch=batch).totals.saved_bytes
+    assert kept == sum(size for at, size in storages.items() if at not in owned)

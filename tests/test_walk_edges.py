@@ -10,6 +10,7 @@ from collections import Counter
 from fractions import Fraction
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,13 +113,12 @@ def test_a_recurrence_sees_what_is_before_and_its_own_position(length: int) -> N
 
 @pytest.mark.parametrize("first", [True, False])
 def test_constants_take_no_memory_of_their_own_wherever_they_stand(first: bool) -> None:
-    """They lie with the weights; the input and the sum take 2·5 each."""
-    fixed, copy = Constant((2, 5)).named("fixed"), Conv(2, 1).named("copy")
-    whole = (fixed >> copy if first else copy >> fixed) >> (ref("copy") + ref("fixed"))
-    report = Report(Network(whole, "2x5"))
+    """They lie with the weights; the copy and the sum take 2·5 each."""
+    nodes: list[Any] = [("fixed", Constant((2, 5)), ()), ("copy", Conv(2, 1), ("input",))]
+    nodes = nodes if first else nodes[::-1]
+    report = Report(Network.from_nodes([*nodes, ("sum", rfcalc.Add(), ("copy", "fixed"))], "2x5"))
     at = dict(zip((n.name for n in report.network.nodes), new_values(report)[1:], strict=True))
-    assert at["fixed"] == 0
-    assert sum(at.values()) == 2 * 10
+    assert at == {"fixed": 0, "copy": 10, "sum": 10}
 
 
 def test_strides_of_views_are_pytorchs() -> None:
@@ -191,3 +191,69 @@ def test_the_hull_of_what_all_units_see() -> None:
     """Single positions too, and the first and the last one."""
     for text, hull in [("slice axis1 at3:4", (3, 3)), ("slice axis1 at0:1", (0, 0)), ("conv3-1", (0, 7))]:
         assert rfcalc.analyze(text, "1x8").rows[-1].receptive_field.hull == (hull,)
+
+
+@pytest.mark.parametrize("keys", [4, 5])
+@pytest.mark.parametrize("mask", [None, "causal", [[0, 1], [1], [0, 3], [2, 3]]])
+def test_queries_see_what_the_mask_lets_them_see(keys: int, mask: Any) -> None:
+    """2 heads, 4 queries: of queries their own row, of keys and values the rows that are seen; never another head."""
+    allowed: Any = mask
+    if not isinstance(mask, list):
+        allowed = [range(keys if mask is None else u + 1) for u in range(4)]
+    inputs = {name: Shape(2, n, 3, channel=2) for name, n in (("q", 4), ("k", keys), ("v", keys))}
+    product = rfcalc.AttentionProduct(mask=mask)
+    network = Network(rfcalc.parallel([ref("q"), ref("k"), ref("v")], product), inputs)
+    report = Report(network)
+    for source in range(3):
+        found = regions(report, len(report.shapes) - 1, source)
+        for head, query in itertools.product(range(2), range(4)):
+            right = {(head, query)} if source == 0 else {(head, k) for k in allowed[query]}
+            assert set(found.unit((head, query)).pixels()) == right
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 3), (1, 2)])
+def test_unpooling_of_windows_that_do_not_overlap_is_the_same_at_every_length(kernel: int, stride: int) -> None:
+    for count in (2, 3, 7):
+        pooled, before = Shape(1, count), Shape(1, (count - 1) * stride + kernel)
+        layer = rfcalc.MaxUnpool(kernel, stride=stride)
+        xs = (pooled, before)
+        for reads in layer.reads(xs, layer.output(*xs)):
+            assert not any(isinstance(index, Listed) for one in reads for _, index in one)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [  # crosses: what one branch sees of the rows, another of the columns
+        ("(conv3x1-2 + conv1x5-2) + identity", (3, 5)),
+        ("identity + (conv3x1-2 + conv1x5-2)", (3, 5)),
+        ("(conv3x1-2 + conv1x5-2) + (conv1x3-2 + conv7x1-2)", (7, 5)),
+        ("(conv3x1-2 + conv1x5-2) + conv3-2", (3, 5)),
+        ("(conv3x1-2 | conv1x5-2) > conv1-2", (3, 5)),
+    ],
+)
+def test_branches_that_see_crosses(text: str, size: tuple[int, int]) -> None:
+    report = rfcalc.analyze(text, "2x9x9")
+    field, last = report.rows[-1].receptive_field, len(report.shapes) - 1
+    assert (field.status, field.size) == ("exact", size)
+    assert regions(report, last).unit((4, 4)).hull == tuple((4 - n // 2, 4 + n // 2) for n in size)
+
+
+def test_a_sum_with_what_sees_only_what_is_before_looks_no_further_ahead() -> None:
+    """A recurrence sees 0 … u; beside it stands a position itself."""
+    walk = Recurrent("gru", 4)
+    for made in (walk, walk + rfcalc.Identity(), walk >> (rfcalc.Identity() + walk) >> walk):
+        field = Report(Network(made, Shape(6, 4, channel=1))).rows[-1].receptive_field
+        assert field.lookahead == (0,)
+        assert field.reach == ((None, 0),)
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_products_of_matrices_read_rows_and_columns(transpose: bool) -> None:
+    """2 channels of 3 × 4 and 4 × 5 (or 5 × 4, transposed): row i of the first, column j of the second."""
+    inputs = {"a": Shape(2, 3, 4), "b": Shape(2, 5, 4) if transpose else Shape(2, 4, 5)}
+    network = Network(rfcalc.parallel([ref("a"), ref("b")], rfcalc.MatMul(transpose=transpose)), inputs)
+    report = Report(network)
+    for i, j in itertools.product(range(3), range(5)):
+        rows, columns = (set(regions(report, 2, source).unit((i, j)).pixels()) for source in (0, 1))
+        assert rows == {(i, k) for k in range(4)}
+        assert columns == {(j, k) if transpose else (k, j) for k in range(4)}

@@ -266,6 +266,7 @@ class Constant(Layer):
     )
     arity: ClassVar[tuple[int, int | None]] = (0, None)
     memory = VIEW
+    stored = "fixed"
 
     def __post_init__(self) -> None:
         store(self, dims=Shape(*self.dims).dims if isinstance(self.dims, tuple) else Shape.of(self.dims).dims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, field
+from math import inf
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Formula, Saved
@@ -89,6 +90,7 @@ class MaxPool(Layer):
     """
 
     lies = "channels"
+    outside = -inf
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})

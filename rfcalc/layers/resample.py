@@ -216,6 +216,7 @@ class PixelShuffle(Layer):
     """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
 
     lies = "rows"
+    packs = "out"
     factor: Size
 
     lends = True
@@ -261,6 +262,7 @@ class PixelUnshuffle(Layer):
     """The reverse: r × r positions become r² channels (space to depth)."""
 
     lies = "rows"
+    packs = "in"
     factor: Size
 
     lends = True

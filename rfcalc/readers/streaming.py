@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, Unsupported
-from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.readers.target import analyze
 
@@ -129,17 +128,18 @@ def _unbuilt(walked: Shaped, made: StreamPlan) -> Iterator[str]:
 
 def whole_blocks(walked: Shaped, axis: int = -1) -> Any:
     """The inputs' shapes with the next length along the axis that is a whole number of blocks; None where it is one."""
+    from rfcalc.plan.even import with_length
     from rfcalc.plan.timeline import Timeline
 
     line = Timeline(walked, axis)
     if line.blockers or not line.moving:
         return None
-    size, at = line.block[0], line.lines[0].axis
-    assert at is not None
+    size = line.block[0]
     if not line.length % size:
         return None
-    shapes = dict(zip(walked.network.inputs, walked.shapes, strict=False))
-    name, shape = next(iter(shapes.items()))
     length = -(-line.length // size) * size
-    shapes[name] = Shape(*shape.dims[:at], length, *shape.dims[at + 1 :], channel=shape.channel)
-    return shapes[name] if len(walked.network.inputs) == 1 else {n: shapes[n] for n in walked.network.inputs}
+    shapes = {
+        name: shape if along.axis is None else with_length(shape, along.axis, int(length * along.rate))
+        for name, shape, along in zip(walked.network.inputs, walked.shapes, line.lines, strict=False)
+    }
+    return shapes if len(shapes) > 1 else next(iter(shapes.values()))

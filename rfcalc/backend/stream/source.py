@@ -13,7 +13,7 @@ from rfcalc.backend.build import make
 from rfcalc.backend.emit import camel
 from rfcalc.backend.needs import parts
 from rfcalc.backend.parts.attention import by_offset
-from rfcalc.backend.stream import reads, runtime, tape
+from rfcalc.backend.stream import chunks, reads, runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
 from rfcalc.backend.stream.reads import Read, StreamedMap
@@ -35,7 +35,7 @@ PARTS: tuple[Any, ...] = (
         tape.spread_product,
     ),
     *(reads.Read, reads.StreamedMap, reads.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
-    *(by_offset, runtime.hang),
+    *(by_offset, chunks.hang, chunks.unfit),
 )
 
 IMPORTS = (
@@ -95,10 +95,12 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     if any(line.how == "recurrent" for line in stream.lines):
         pieces.append(inspect.getsource(tape.recurrence).rstrip())
     sizes = "×".join(map(str, plan.timeline.walked.shapes[0].dims))
+    beside = [stream.lines[number] for number in stream.inputs[1:]]
     blocks = f"whole blocks of {stream.block['in']}" if stream.block["in"] > 1 else "any length"
     about = [
         f"{plan.name} as a stream along axis {plan.axis}: forward(chunk), then flush(); reset() begins anew.",
         f"Chunks are N×{sizes} but for that axis: {blocks}. The output is the whole run's, {stream.latency} late.",
+        *(f"With each comes {line.name}, {_along(line)}." for line in beside),
         "Written by rfcalc; needs PyTorch only.",
         *notes,
     ]
@@ -109,6 +111,12 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
         if any(f"{word}." in piece for piece in (*helpers, main)):
             imports.insert(2, f"import {word}")
     return "\n\n\n".join([head + "\n\n" + "\n".join(imports), *helpers, *pieces, main]) + "\n"
+
+
+def _along(line: StreamedMap) -> str:
+    """What another input gives with every chunk."""
+    sizes, (p, q) = "×".join(map(str, line.shape)), line.rate
+    return f"N×{sizes} but for axis {line.axis}: {p} of its positions with {q}" if line.axis else f"N×{sizes}, as it is"
 
 
 def _numbers(path: str, call: ConstructorCall, module: nn.Module) -> list[str]:

@@ -14,7 +14,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
-from rfcalc.layers.general import Constant, Elementwise
+from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.imported import Imported
@@ -181,10 +181,10 @@ def _held(read: Imported, walked: Walked, position: int) -> bool:
     there."""
     node = walked.network.nodes[position - walked.network.arity]
     tensor = read.constants.get(node.name)
-    if tensor is None or tensor.is_meta or isinstance(node.layer, Parameter):
+    if tensor is None or tensor.is_meta or node.layer.stored == "learned":
         return False
     try:
-        if not isinstance(node.layer, Constant):
+        if node.layer.stored != "fixed":
             twin_of(At(node.layer, walked.input_shapes(position), walked.shapes[position]))
             return False
     except RfcalcError:
