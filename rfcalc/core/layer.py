@@ -93,6 +93,11 @@ class Layer(Expr):
         return ""
 
     @property
+    def assumes_of_memory(self) -> str:
+        """What is taken for granted about the memory that it takes; told with what says how much that is."""
+        return ""
+
+    @property
     def assumes_evaluation(self) -> str:
         """What is taken for granted about it but where it is trained."""
         return ""

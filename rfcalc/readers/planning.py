@@ -237,6 +237,9 @@ def families_listed() -> Document:
     return Document("families of networks", (Table(columns, tuple(lines)),))
 
 
+BUDGETS = 'give bytes: --budget 24GB, 512KiB or 320000 (in Python budget="24GB")'
+
+
 def budget_of(given: Any) -> int | None:
     """Bytes from a number or a text with a unit.
 
@@ -252,7 +255,10 @@ def budget_of(given: Any) -> int | None:
 
     if isinstance(given, str):
         number = re.fullmatch(r"(.*\d)\s*b(ytes?)?", given.strip(), re.IGNORECASE)
-        found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
+        try:
+            found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
+        except RfcalcError:
+            raise RfcalcError(f"{given!r} is no budget", fix=BUDGETS) from None
         if given.strip().isdecimal() and 0 < found < 1024:
             raise RfcalcError(
                 f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB"
@@ -260,7 +266,7 @@ def budget_of(given: Any) -> int | None:
     else:
         found = int(given) if isinstance(given, float) and given.is_integer() else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise RfcalcError(f"{given!r} is no budget", fix='give bytes, such as "24GB", "512KiB" or 320000')
+        raise RfcalcError(f"{given!r} is no budget", fix=BUDGETS)
     return found
 
 
