@@ -43,6 +43,7 @@ class Stream(Streamed):
     texts: dict[int, str]  # what is run for each line, as source
     calls: dict[str, ConstructorCall | Learned]  # what stands at each path
     ties: dict[str, str]  # paths of modules with the parameters of another
+    own: frozenset[str] | None = None  # what a checkpoint of the module holds that it was made of
 
     @property
     def state_bytes(self) -> int:
@@ -126,7 +127,10 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
     if kinds:
         sizes = {name: kind.itemsize for name, kind in kinds.items()}
         found = plan(walked, axis, at=at, itemsize=size, dtype=found.dtype, sizes=sizes, assumptions=assumptions)
-    return from_plan(found, graph, kinds)
+    made = from_plan(found, graph, kinds)
+    if isinstance(target, nn.Module) and not isinstance(target, NetworkModule):
+        made.own = frozenset(target.state_dict())
+    return made
 
 
 def _target(
