@@ -11,9 +11,10 @@ import sympy
 
 import rfcalc
 from rfcalc.core import Registry, shape
-from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.errors import LayerError, NotationError, RfcalcError
 from rfcalc.core.index import Var
 from rfcalc.core.integers import LARGEST, LONGEST, bound, read
+from rfcalc.core.masks import Several, checked, mask_of, pattern
 from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import maximum, minimum, same
 from rfcalc.core.sliding import Sliding
@@ -121,6 +122,58 @@ def test_a_border_that_no_window_reaches_brings_nothing_in() -> None:
     assert border_of(padded, 9) == Border.ZEROS
     assert border_of(padded, 10) == Border.REFLECT
     assert border_of(Sliding((3,), (2,), ((1, 0),), (1,), "floor", Border.REFLECT), 9) == Border.REFLECT
+
+
+@pytest.mark.parametrize("n", [9, N])
+def test_without_padding_no_border_brings_anything_in_whatever_the_length(n: Any) -> None:
+    for border in Border:
+        for stride in (1, 2):
+            found = Sliding((3,), (stride,), border=border).slide(n, 0)
+            assert found == Slide(stride, 0, 3)
+            assert isinstance(found, Slide)
+            assert found.border == Border.ZEROS
+        around = Sliding((3,), padding=((1, 1),), border=border).slide(n, 0)
+        assert isinstance(around, Slide)
+        assert around.border == border
+
+
+def test_masks_along_an_axis() -> None:
+    """One for each of its positions; no mask at all, or no axis, is refused."""
+    two = Several(0, (((0,), (1, 0)), ((1,), (0,))))
+    assert mask_of(two) == Several(0, (((0,), (0, 1)), ((1,), (0,))))
+    for wrong in (Several(0, ()), Several(-1, two.masks), Several("heads", two.masks)):  # type: ignore[arg-type]
+        with pytest.raises(LayerError, match="a mask for each of its positions"):
+            mask_of(wrong)
+    checked(two, (2, 2, 2))
+    for dims in ((3, 2, 2), (2, 2), (2, 3, 2), (2, 2, 1)):
+        with pytest.raises(RfcalcError):
+            checked(two, dims)
+
+
+def test_rules_that_masks_follow() -> None:
+    """Bands whose two ends are seen inside the keys: the rule gives every row back, and that of a longer mask too."""
+    found = 0
+    for low, wide, step, count in itertools.product((-3, -1, 0, 1), (1, 2, 4), (1, 2), (9, 12)):
+
+        def rows(n: int, low: int = low, wide: int = wide, step: int = step) -> list[list[int]]:
+            starts = (u // step * step + low for u in range(n))
+            return [[p for p in range(at, at + wide) if 0 <= p < n] for at in starts]
+
+        told = pattern(rows(count), count)
+        if told is None:
+            continue
+        found += 1
+        for n in (count, 3 * count):
+            assert [[p for p in told.index.taps(u) if 0 <= p < n] for u in range(n)] == rows(n)
+    assert found >= 15
+    reversed_rows = [range(u, 9) for u in range(9)]
+    assert pattern(reversed_rows, 9) is None  # every row ends with the keys: how far it would go on is not shown
+    assert pattern([range(max(0, u - 1), 9) for u in range(9)], 9) is None
+
+
+def test_windows_of_two_phases_that_are_one() -> None:
+    assert (Window(4, ((0, 2), (2, 4))).period, Window(4, ((0, 2), (2, 4))).advance) == (1, 2)
+    assert Window(6, ((0, 2), (2, 4), (4, 6))).period == 1
 
 
 def test_a_name_is_registered_once_also_as_an_alias() -> None:

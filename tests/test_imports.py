@@ -145,6 +145,8 @@ FOLDERS = (
     "comparison",
     "drawing",
     "cli",
+    "spec",
+    "readers/builder",
 )
 ASKED = re.compile(r"\bkind\s*(?:==|!=|in|not in)\s*(.*)")
 

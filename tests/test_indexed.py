@@ -205,6 +205,49 @@ CASES: dict[str, tuple[nn.Module, str, str, tuple[int | None, ...]]] = {
 }
 
 
+def corner(run: Any) -> nn.Module:
+    return image(lambda m, x: run(x[..., :4, :4]))
+
+
+BAND = torch.ones(6, 6).tril(1).triu(-1)
+
+
+def mixed_rows(m: Any, x: Tensor) -> Tensor:
+    """Tokens of four features, mixed by a table that stands before them."""
+    return BAND.to(x) @ m.l(x.transpose(1, 2))
+
+
+RISING, FALLING = torch.tensor([0, 1, 2]), torch.tensor([5, 3, 1])
+CASES |= {
+    "tokens mixed by a table": (Module(mixed_rows, l=nn.Linear(3, 4)), "3x6", "shift_variant", (None,)),
+    "places of two axes": (image(lambda m, x: x[:, :, RISING, FALLING]), "2x6x6", "periodic", (3, 3)),
+    "places of two axes, a table": (
+        image(lambda m, x: x[:, :, THREE[0], THREE[0].flip(1)]),
+        "2x6x6",
+        "shift_variant",
+        (None, None),
+    ),
+    "places of channels too": (
+        image(lambda m, x: x[:, torch.tensor([0, 1, 0]), RISING]),
+        "2x6x6",
+        "bounded",
+        (None, 3),
+    ),
+    "determinant": (corner(torch.linalg.det), "2x6x6", "global", (None, None)),
+    "logarithm of it": (corner(lambda x: torch.linalg.slogdet(x)[1]), "2x6x6", "global", (None, None)),
+    "singular values": (corner(torch.linalg.svdvals), "2x6x6", "global", (None, None)),
+    "power of a matrix": (corner(lambda x: torch.linalg.matrix_power(x, 3)), "2x6x6", "global", (None, None)),
+    "factors of a matrix": (corner(lambda x: torch.linalg.qr(x)[1]), "2x6x6", "bounded", (None, None)),
+    "a system of equations": (corner(lambda x: torch.linalg.solve(x, x.flip(1))), "2x6x6", "global", (None, 3)),
+    "Cholesky": (
+        corner(lambda x: torch.linalg.cholesky(x @ x.mT + 9 * torch.eye(4).to(x))),
+        "2x6x6",
+        "bounded",
+        (None, None),
+    ),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_against_the_module(name: str) -> None:
     module, shape, status, size = CASES[name]
@@ -276,3 +319,31 @@ def test_projected_lstm(ways: bool) -> None:
     check(Module(lambda m, x: m.l(x)[0], l=module), "4x6")
     with pytest.raises(RfcalcError, match="not projected"):
         rfcalc.Recurrent("gru", 5, projection=3)
+
+
+@pytest.mark.parametrize(("size", "step", "width", "centred"), [(16, 4, 16, True), (16, 8, 8, True), (16, 4, 12, True)])
+def test_a_spectrum_and_back(size: int, step: int, width: int, centred: bool) -> None:
+    """A network on a spectrum, as vocoders and separators are: every sample by its gradient."""
+    window = torch.hann_window(width + 2).double()[1:-1]
+    given = {"n_fft": size, "hop_length": step, "win_length": width, "window": window, "center": centred}
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        found = torch.stft(x, return_complex=True, **given)
+        return torch.istft(found * m.a(found.abs()), length=x.shape[-1], **given)
+
+    module = Module(run, a=nn.Conv1d(9, 9, 3, padding=1)).double()
+    read = rfcalc.from_torch(module, (64,))
+    report = rfcalc.analyze(read)
+    assert read.complete
+    told = regions(report, report.network.position(report.network.outputs[0]))
+    x = torch.rand(1, 64, dtype=torch.float64).requires_grad_()
+    y = module(x)
+    for unit in range(64):
+        (moved,) = torch.autograd.grad(y[0, unit], x, retain_graph=True)
+        seen = {int(i) for i in (moved[0].abs() > 1e-13).nonzero()}
+        assert seen == {p for (p,) in told.unit((unit,)).pixels()}
+
+
+def test_control_what_depends_on_values_has_no_shape() -> None:
+    with pytest.raises(RfcalcError, match="depends on the values"):
+        rfcalc.from_torch(Module(lambda m, x: torch.linalg.lstsq(x, x)[0]), "1x4x4")

@@ -173,3 +173,44 @@ def test_control_another_mask_is_seen() -> None:
     one, two = (rfcalc.analyze(from_onnx(exported(CASES[f"add, {n}"].eval(), 4, N))) for n in ("causal", "near"))
     at = one.network.position(one.network.outputs[0])
     assert regions(one, at).unit((3,)).pixels() != regions(two, at).unit((3,)).pixels()
+
+
+TABLE = torch.rand(N, N).tril() + torch.eye(N)
+TABLES = {
+    "a table before": (lambda m, x: (m.t @ m.c(x).transpose(1, 2)).transpose(1, 2), "shift_variant"),
+    "a table behind": (lambda m, x: m.c(x) @ m.t, "bounded"),
+    "flags behind": (lambda m, x: m.c(x) @ (m.t > 0).float(), "bounded"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_with_zeros_do_not_read_what_they_meet(name: str) -> None:
+    """A file does not say whether a triangular table is learned: its zeros read nothing all the same."""
+    run, status = TABLES[name]
+    module = conv(run)
+    module.c = nn.Conv1d(4, 4, 3, padding=1)
+    module.register_buffer("t", TABLE)
+    found = {}
+    for read in (rfcalc.from_torch(module.eval(), (4, N)), from_onnx(exported(module.eval(), 4, N))):
+        report = rfcalc.analyze(read)
+        at = report.network.position(report.network.outputs[0])
+        told = regions(report, at)
+        field = ReceptiveField(report.fields[0][at], report.shapes[0], report.shapes[at])
+        found[str(field.status)] = [frozenset(told.unit((u,)).pixels()) for u in range(N)]
+    right = found["shift_variant"]
+    assert len(right[0]) != len(right[-1])
+    assert status in found
+    assert all(seen <= more for seen, more in zip(right, found[status], strict=True))
+
+
+@pytest.mark.parametrize(("equation", "dims"), [("bcl->bl", (1, N)), ("bcl->lb", (N, 1)), ("bcl->bc", (1, 4))])
+def test_sums_of_one_tensor_by_letters(equation: str, dims: tuple[int, ...]) -> None:
+    from onnx import TensorProto, helper
+
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, N])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("Einsum", ["x"], ["y"], equation=equation)
+    model = helper.make_model(helper.make_graph([node], "g", [x], [y]))
+    read = from_onnx(model.SerializeToString())
+    assert read.complete
+    assert rfcalc.analyze(read).rows[-1].output_shape in (dims, dims[1:])

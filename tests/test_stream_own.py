@@ -6,7 +6,9 @@ Fourier transform multiplies with numbers that are rounded.
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
+from runpy import run_path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
+from rfcalc.backend.stream.source import to_source
 from rfcalc.core.errors import RfcalcError
 
 torch.set_num_threads(1)
@@ -184,3 +187,150 @@ def test_every_blocker_says_what_would_remove_it(name: str) -> None:
     plan = rfcalc.stream(Made(BLOCKED[name], c=conv(1, 2)), "1x96")
     assert not plan.possible
     assert all(b.node and b.why and b.fix for b in plan.blockers)
+
+
+class Vocoder(nn.Module):
+    """Frames and noise: the one comes with as many samples of the other; a speaker is the same all along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.noise, self.last = nn.ConvTranspose1d(4, 2, 16, 8, 4), conv(1, 3, 5), conv(5, 1, 7)
+        self.speaker = nn.Linear(6, 5)
+
+    def forward(self, mel: Tensor, noise: Tensor, speaker: Tensor) -> Tensor:
+        joined = torch.cat([self.up(mel), self.noise(noise)], 1)
+        return self.last(joined * self.speaker(speaker)[..., None])
+
+
+class NoiseFirst(Vocoder):
+    def forward(self, noise: Tensor, mel: Tensor, speaker: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(mel, noise, speaker)
+
+
+INPUTS = {Vocoder: {"mel": "4x20", "noise": "1x160", "speaker": "6"}}
+INPUTS[NoiseFirst] = {"noise": "1x160", "mel": "4x20", "speaker": "6"}
+
+
+def both(whole: nn.Module, seed: int, frames: int) -> dict[str, Tensor]:
+    made = torch.Generator().manual_seed(seed)
+    sizes = {"mel": (2, 4, frames), "noise": (2, 1, 8 * frames), "speaker": (2, 6)}
+    return {name: torch.randint(-5, 6, sizes[name], generator=made).float() for name in INPUTS[type(whole)]}
+
+
+def cut(xs: dict[str, Tensor], first: int, last: int) -> list[Tensor]:
+    """The parts of all inputs that belong to some frames."""
+    steps = {"mel": 1, "noise": 8}
+    return [x[..., first * steps[n] : last * steps[n]] if n in steps else x for n, x in xs.items()]
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_several_inputs_come_along(kind: type[nn.Module]) -> None:
+    whole = whole_numbers(kind())
+    plan, stream = rfcalc.stream(whole, INPUTS[kind]), rfcalc.to_stream(whole, INPUTS[kind])
+    assert (plan.block, plan.latency) == (stream.block, 8)
+    assert any("speaker is the same" in told for told in plan.assumptions)
+    for seed in range(10):
+        xs, r = both(whole, seed, 20 + seed), Random(seed)
+        with torch.no_grad():
+            wanted = whole(*xs.values())
+        stream.reset()
+        parts, at = [], 0
+        while at < 20 + seed:
+            stop = min(20 + seed, at + r.randint(1, 5))
+            parts.append(stream(*cut(xs, at, stop)))
+            at = stop
+        assert stream.held_bytes() == 2 * stream.state_bytes
+        assert torch.equal(torch.cat([*parts, stream.flush()], 2)[..., 8:], wanted)
+
+
+def test_chunks_of_several_inputs_that_do_not_fit() -> None:
+    whole = whole_numbers(Vocoder())
+    stream = rfcalc.to_stream(whole, INPUTS[Vocoder])
+    mel, noise, speaker = cut(both(whole, 0, 20), 0, 4)
+    for chunks, told in (
+        ((mel,), "1 chunk for 3 inputs: the stream takes mel, noise, speaker"),
+        ((mel, noise[..., :-8], speaker), "the chunk of noise has 24 positions: 32 come with those of the first input"),
+        ((mel, noise[..., :-1], speaker), "one block is 8"),
+        ((mel, noise, speaker[:, :5]), "the chunk of speaker is 2×5: the stream takes N×6"),
+        ((mel, noise, speaker[:1]), "the chunk of speaker has a batch of 1"),
+        ((mel, noise.double(), speaker), "the chunk of noise is torch.float64"),
+    ):
+        with pytest.raises(RfcalcError, match=told):
+            stream(*chunks)
+    assert stream(mel, noise, speaker).shape == (2, 1, 32)
+
+
+def test_several_inputs_in_a_written_stream_and_in_a_step(tmp_path: Path) -> None:
+    whole = whole_numbers(Vocoder())
+    stream = rfcalc.to_stream(whole, INPUTS[Vocoder])
+    file = tmp_path / "written.py"
+    file.write_text(to_source(stream), encoding="utf-8")
+    written = run_path(str(file))["Vocoder"]()
+    written.net.load_state_dict(stream.net.state_dict())
+    xs = both(whole, 1, 20)
+    for a, b in ((0, 3), (3, 4), (4, 20)):
+        assert torch.equal(written(*cut(xs, a, b)), stream(*cut(xs, a, b)))
+    assert torch.equal(written.flush(), stream.flush())
+    assert "With each comes noise, N×1×160 but for axis 2: 8 of its positions with 1." in file.read_text("utf-8")
+    step = stream.step(blocks=2, batch=2)
+    state, made = step.state, []
+    for at in range(0, 20, 2):
+        out, *state = step(*cut(xs, at, at + 2), *state)
+        made.append(out)
+    assert torch.cat(made, 2).shape == (2, 1, 160)
+
+
+def test_lengths_that_do_not_go_together_are_named() -> None:
+    whole = Made(lambda m, x: m.c(x), c=conv(1, 2))
+    whole.forward = lambda x, y: whole.c(x) + whole.c(y).mean(-1, keepdim=True)  # type: ignore[method-assign]
+    plan = rfcalc.stream(whole, {"x": "1x96", "y": "1x70"})
+    assert plan.blockers[0].node == "y"
+    assert "its 70 positions do not go with the 96 of x" in plan.blockers[0].why
+
+
+def test_a_written_stream_holds_what_no_checkpoint_has(tmp_path: Path) -> None:
+    """A window that is a buffer under another name, and a table of tokens that is the module's own."""
+    whole = Made(
+        lambda m, x: m.c(m.e(spectrum(x).abs().sum(1).clamp(0, 8).long()).transpose(1, 2)),
+        e=nn.Embedding(9, 4),
+        c=conv(4, 2),
+    )
+    stream = rfcalc.to_stream(whole_numbers(whole), "1x160")
+    (file := tmp_path / "written.py").write_text(to_source(stream), encoding="utf-8")
+    written = run_path(str(file))["Made"]()
+    written.net.load_state_dict(whole.state_dict(), strict=False)
+    x = torch.randn(1, 1, 320)
+    for a, b in ((0, 8), (8, 48), (48, 320)):
+        assert torch.equal(written(x[..., a:b]), stream(x[..., a:b]))
+    assert torch.equal(written.flush(), stream.flush())
+    large = Made(lambda m, x: F.conv1d(x, m.k), k=torch.randn(2, 1, 5000))
+    text = to_source(rfcalc.to_stream(large, "1x6000"))
+    assert "The module computes net.conv1d.weight, and no checkpoint of it holds them" in text
+
+
+def test_a_module_that_the_command_names_is_exported_with_its_kernels(tmp_path: Path) -> None:
+    from rfcalc.cli import run
+
+    code = """import torch
+from torch.nn import functional as F
+class Smooth(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("k", torch.hann_window(9)[None, None])
+    def forward(self, x):
+        return F.conv1d(x, self.k, padding=4)
+smooth = Smooth()
+"""
+    (file := tmp_path / "smooth.py").write_text(code)
+    out = tmp_path / "written.py"
+    assert run(["export", f"{file}:smooth", "--input", "1x96", "--to", "torch", "--stream", "-o", str(out)]) == 0
+    written, x = run_path(str(out))["Smooth"](), torch.randn(1, 1, 96)
+    got = torch.cat([*(written(part) for part in x.split(7, -1)), written.flush()], 2)[..., written.latency :]
+    assert torch.allclose(got, run_path(str(file))["smooth"](x), atol=1e-6)
+
+
+def test_a_transform_is_not_written_as_what_it_is_not() -> None:
+    from rfcalc import from_torch, to_torch
+
+    with pytest.raises(RfcalcError, match="a transform cannot be built"):
+        to_torch(from_torch(Made(lambda m, x: torch.fft.rfft(x).abs()), "1x96").network)

@@ -20,15 +20,16 @@ they also walk symbols. The walks never ask for a kind by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Library, Passing, Saved
-from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
+from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_size, native
+from rfcalc.core.size import Size, decide, native
 from rfcalc.core.window import STEP, All, Index
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class Layer(Expr):
     opaque: ClassVar[bool] = False  # an operator that was not understood
     row_major: ClassVar[bool] = False  # the same values in the same order, in other extents
     rearranges: ClassVar[bool] = False  # it moves values on and changes none, although in new memory
+    picks: ClassVar[bool] = False  # its values are chosen ones of its input's, although in new memory
+    packs: ClassVar[str] = ""  # patches into channels ("in"), or channels into patches ("out")
+    stored: ClassVar[str] = ""  # its map is no input's, and is the same for all: "learned", or "fixed" for good
+    outside: ClassVar[float] = 0.0  # what stands beyond the borders of its input
     passes_on: ClassVar[bool] = False  # it does nothing at all
     in_attention: ClassVar[str] = ""  # what it is where attention is written by hand: a "product" of matrices, the
     # "softmax" between two of them, or "all" three
@@ -85,6 +90,11 @@ class Layer(Expr):
     @property
     def assumes(self) -> str:
         """What is taken for granted about it; told with every answer."""
+        return ""
+
+    @property
+    def assumes_of_memory(self) -> str:
+        """What is taken for granted about the memory that it takes; told with what says how much that is."""
         return ""
 
     @property
@@ -135,6 +145,15 @@ class Layer(Expr):
         """The number that it multiplies every value by (1: it passes values on); None where it does anything else."""
         return None
 
+    def joins_along(self, y: Shape) -> int | None:
+        """The axis of its output y along which its inputs stand one after another; None where they do not."""
+        return None
+
+    @property
+    def moves_axes(self) -> tuple[int, ...] | None:
+        """The axes of its input in the order in which its output has them, where it does nothing else."""
+        return None
+
     @property
     def by_position(self) -> bool:
         """Whether it multiplies the features of each position by the same weights, and reads no other position."""
@@ -177,6 +196,11 @@ class Layer(Expr):
         given = self.given
         return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
 
+    def unvalued(self: L) -> L:
+        """The same layer without the number that it works with value by value, which no size hangs on."""
+        given = self.given
+        return type(self)(**{**given, "by": ()}) if given.get("by") else self
+
     def stated(self: L, x: Shape, like: Layer) -> L:
         """The same layer behind a map, with what it leaves open (the end of a slice, the step of a slice of one) as
         `like` has it, a layer of the same kind behind a larger map."""
@@ -205,6 +229,10 @@ class Layer(Expr):
         """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
         changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
         return ""
+
+    def is_met(self, x: Shape) -> bool:
+        """Whether the calls that this kind is read from are met where statistics are gathered, be it of them or not."""
+        return type(self).gathers is not Layer.gathers
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
@@ -383,56 +411,14 @@ def _named_after(most: int, init: Callable[..., None]) -> Callable[..., None]:
     @wraps(init)
     def made(self: Any, *given: Any, **named: Any) -> None:
         if len(given) > most:
-            raise _misordered(type(self), given, named, most)
+            raise import_module("rfcalc.core.misnamed").misordered(type(self), given, named, most)
         try:
             init(self, *map(native, given), **{name: native(value) for name, value in named.items()})
         except TypeError:
-            _check_names(type(self), len(given), named)
+            import_module("rfcalc.core.misnamed").check_names(type(self), len(given), named)
             raise
 
     return made
-
-
-FROM_THE_INPUT = ("in_channels", "in_features", "num_features", "num_channels", "embed_dim", "input_size")
-
-
-def _check_names(kind: type[Layer], given: int, named: dict[str, Any]) -> None:
-    """Refuse names that a kind has no parameter for, and parameters that are missing."""
-    taken = parameters(kind)
-    names = [f.name for f in taken]
-    for name in named:
-        if name in names:
-            continue
-        if name in FROM_THE_INPUT:
-            fix = "leave it out: the channels come from the input"
-        else:
-            fix = suggestion(name, names)
-        raise LayerError(f"there is no parameter {name!r}", where=kind.__name__, fix=fix or "it takes none")
-    for f in taken[given:]:
-        if f.default is MISSING and f.default_factory is MISSING and f.name not in named:
-            raise LayerError(f"the parameter {f.name!r} is missing", where=kind.__name__, fix=f"give {f.name}=…")
-
-
-def _misordered(kind: type[Layer], given: tuple[Any, ...], named: dict[str, Any], most: int) -> LayerError:
-    """The error for parameters that must be named. PyTorch's order, with the input's channels in it, is recognised."""
-    names = [f.name for f in parameters(kind)]
-
-    def call(values: tuple[Any, ...]) -> str:
-        shown = [repr(v) if i < most else f"{names[i]}={v!r}" for i, v in enumerate(values[: len(names)])]
-        return f"{kind.__name__}({', '.join([*shown, *(f'{n}={v!r}' for n, v in named.items())])})"
-
-    first = "the first parameter" if most == 1 else f"the first {most} parameters"
-    what = f"only {first} may stand without a name" if most else "every parameter has its name"
-    told = f"what follows must be named: {', '.join(names[most:])}"
-    meant = call(given)
-    at = kind.input_channels_at
-    if at is None or len(given) <= at or not is_size(given[at]) or isinstance(given[at], bool):
-        return LayerError(what, where=kind.__name__, why=told, fix=f"write {meant}")
-    why = f"{told}\nPyTorch's order names the channels of the input; here they come from the input itself"
-    bare = isinstance(parameters(kind)[most].default, bool)  # no number, then
-    right = call((*given[:at], *given[at + 1 :]))
-    other = f"; or, if {given[at]} is no number of input channels, {meant}" if not bare else ""
-    return LayerError(what, where=kind.__name__, why=why, fix=f"write {right}{other}")
 
 
 @dataclass_transform(frozen_default=True)

@@ -166,11 +166,11 @@ def corrected(given: Shape, wanted: Shape) -> tuple[str, Shape] | None:
         return None
     dims, channels, count = given.dims, wanted.channels, len(wanted.dims)
     if len(dims) == count + 1:
-        if count > 1 and dims[1] != channels and dims[-1] == channels:
+        if dims[1] != channels and dims[-1] == channels:
             return "shapes are channels first, without the batch", Shape(channels, *dims[1:-1])
         return "shapes are without the batch", Shape(*dims[1:])
     if len(dims) == count:
-        last = dims[-1] == channels and dims[0] != channels and count > 1
+        last = dims[-1] == channels and dims[0] != channels
         return ("shapes are channels first", Shape(channels, *dims[:-1])) if last else None
     if count == 1:
         return "the network reads one row of values", Shape(prod(dims))

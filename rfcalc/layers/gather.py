@@ -31,6 +31,7 @@ class Gather(Layer):
     """
 
     lies = "rows"
+    picks = True
     axis: int
     positions: Any = None
 

@@ -96,6 +96,7 @@ class Parameter(Layer):
     spelling = Spelling(("parameter",), "parameter1x768 channel1", values=("channel",), defaults="channels on axis 0")
     arity: ClassVar[tuple[int, int | None]] = (0, 0)
     memory = VIEW
+    stored = "learned"
 
     def __post_init__(self) -> None:
         store(self, dims=Shape.of(self.dims).dims)

@@ -129,12 +129,12 @@ class Concat(Layer):
     )
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
-    def _axis(self, x: Shape) -> int:
-        return x.channel if self.axis is None else axis_of(x, self.axis)
+    def joins_along(self, y: Shape) -> int:
+        return y.channel if self.axis is None else axis_of(y, self.axis)
 
     def output(self, *xs: Shape) -> Shape:
         first = xs[0]
-        axis = self._axis(first)
+        axis = self.joins_along(first)
         rank = len(first.dims)
         total: Size = 0
         for x in xs:
@@ -149,7 +149,7 @@ class Concat(Layer):
         return Shape(*first.dims[:axis], total, *first.dims[axis + 1 :], channel=first.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        axis = self._axis(y)
+        axis = self.joins_along(y)
         if axis == y.channel:
             return (SAME_UNIT,) * len(xs)
         # Position u of the result is position u − start of one of the inputs, and of no other.
@@ -162,7 +162,7 @@ class Concat(Layer):
         return tuple(found)
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        axis, start = self._axis(y), 0
+        axis, start = self.joins_along(y), 0
         if axis != y.channel:
             return None
         found: list[Alternatives] = []

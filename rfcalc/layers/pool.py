@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, field
+from math import inf
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Formula, Saved
@@ -89,6 +90,7 @@ class MaxPool(Layer):
     """
 
     lies = "channels"
+    outside = -inf
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
@@ -150,6 +152,11 @@ class AvgPool(Layer):
 
     def __post_init__(self) -> None:
         window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
+
+    def gathers(self, x: Shape) -> str:
+        whole = all(decide(n == one(self.geometry.kernel, i)) for i, n in enumerate(x.spatial))
+        padded = any(decide(k == 0) is not True for i, n in enumerate(x.spatial) for k in self.geometry.around(n, i))
+        return "value" if whole and not padded else ""
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         cost = _cost(self, xs, y)
@@ -341,6 +348,10 @@ class Mean(Layer):
             if not -len(x.dims) <= a < len(x.dims):
                 raise ShapeError(f"there is no axis {a} in {x}")
         return tuple(sorted({a % len(x.dims) for a in self.axes}))
+
+    def takes_all(self, x: Shape) -> bool:
+        """Whether all values of a map are taken together."""
+        return len(self._axes(x)) == len(x.dims)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

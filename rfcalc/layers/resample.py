@@ -74,11 +74,12 @@ class Pad(Layer):
         return (channelwise(self.reads(xs, y)[0]),)
 
     def _index(self, n: Size, a: Size, b: Size) -> Index:
-        if self.mode == Border.CIRCULAR and decide(a >= 0) is not decide(b >= 0) and is_number(n):
+        inside = decide(a <= 0) is True and decide(b <= 0) is True
+        cropped = decide(a < 0) is True or decide(b < 0) is True
+        if self.mode == Border.CIRCULAR and cropped and not inside and is_number(n):
             # one side is cropped first, and the other wraps around what is left
             start, left = max(-a, 0), n - max(-a, 0) - max(-b, 0)
             return Listed([[start + (u - max(a, 0)) % left] for u in range(n + a + b)])
-        inside = decide(a <= 0) is True and decide(b <= 0) is True
         return Slide(1, -a, border=Border.ZEROS if inside else Border(self.mode))
 
     def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
@@ -214,7 +215,8 @@ class Upsample(Layer):
 class PixelShuffle(Layer):
     """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
 
-    lies = "rows"
+    lies = "channels"
+    packs = "out"
     factor: Size
 
     lends = True
@@ -259,7 +261,8 @@ class PixelShuffle(Layer):
 class PixelUnshuffle(Layer):
     """The reverse: r × r positions become r² channels (space to depth)."""
 
-    lies = "rows"
+    lies = "channels"
+    packs = "in"
     factor: Size
 
     lends = True

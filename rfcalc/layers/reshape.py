@@ -257,6 +257,10 @@ class Permute(Layer):
             raise ShapeError(f"the order has {plural(len(self.order), 'axis', 'axes')}, the map {x} has {len(x.dims)}")
         return Shape(*(x.dims[i] for i in self.order), channel=self.order.index(x.channel))
 
+    @property
+    def moves_axes(self) -> tuple[int, ...]:
+        return self.order
+
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((tuple((self.order.index(i), STEP) for i in range(len(self.order))),),)
 

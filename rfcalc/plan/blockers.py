@@ -23,7 +23,10 @@ class NoStream(ConstraintFailed):
 
 
 PAIRS = "write attention as scaled_dot_product_attention with its mask: causal or a window, it runs with a cache"
-ONE_INPUT = "join the inputs as channels of one, or give it as a constant of the module"
+RATES = (
+    "give lengths of which one is a multiple of the other, as they come in time"
+    " (--input mel=80x100 --input noise=1x25600), or make it a constant of the module"
+)
 FRAMES = (
     "it cuts the axis into frames",
     "cut them by a strided convolution, or put strided slices x[..., i::n] side by side as channels",

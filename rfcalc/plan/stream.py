@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
@@ -289,6 +290,11 @@ def plan(
     places = [(window.unit(u), u * size // out) for u in range(out)]
     ends = [(e[0], e[1], place) for e, place in places if e is not None]
     latency, start = _latency(line)
+    before, after = (
+        (0, 0) if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends)))
+    )
+    others = [_beside(line, p) for p in range(1, network.arity) if line.lines[p].axis is not None and not recurrent]
+    seen = [other for other in others if other is not None]
     schedule = best(line, latency)
     caches, delays = _listed(line, schedule, line.counts(MANY * size))
     return replace(
@@ -301,8 +307,32 @@ def plan(
         caches=caches,
         delays=delays,
         schedule=schedule,
-        needed=None if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends))),
+        needed=None
+        if recurrent
+        else (max(before, *(s.before for s in seen), 0), max(after, *(s.after for s in seen), 0)),
+        assumptions=(*made.assumptions, *(s.told for s in seen)),
     )
+
+
+class Beside(NamedTuple):
+    """What the output sees of another input: in the first one's positions before and after a block's own, and told."""
+
+    before: int
+    after: int
+    told: str
+
+
+def _beside(line: Timeline, position: int) -> Beside | None:
+    size, out = line.block
+    at = line.lines[position]
+    own, window = int(size * at.rate), line.windows(position)[line.output]
+    if window is None or window.empty:
+        return None
+    ends = [(e[0], e[1], u * own // out) for u in range(out) if (e := window.unit(u)) is not None]
+    back, ahead = max(place - lo for lo, _, place in ends), max(hi - place for _, hi, place in ends)
+    before, after = max(-lo for lo, _, _ in ends), max(hi - (own - 1) for _, hi, _ in ends)
+    told = f"of {at.name} a unit sees {back:,} back and {ahead:,} ahead of its own place, in positions of {at.name}"
+    return Beside(ceil(max(before, 0) / at.rate), ceil(max(after, 0) / at.rate), told)
 
 
 def _chosen(walked: Shaped, at: str | None) -> tuple[str, ...]:

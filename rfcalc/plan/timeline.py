@@ -34,7 +34,6 @@ from rfcalc.plan.blockers import (
     LENGTHS,
     LISTED,
     NOT_UNDERSTOOD,
-    ONE_INPUT,
     OWN,
     PAIRS,
     PLACES,
@@ -45,6 +44,7 @@ from rfcalc.plan.blockers import (
 )
 from rfcalc.plan.even import even, placed, widened, with_length
 from rfcalc.plan.frames import frames
+from rfcalc.plan.inputs import along
 from rfcalc.plan.positions import Along, known
 from rfcalc.plan.taps import hull
 
@@ -187,16 +187,27 @@ class Timeline:
                 axis = x.axes[self.axis]
                 self.lines.append(AxisMap(name, None, axis, Fraction(1), _width(x, axis)))
             else:
-                self.lines.append(AxisMap(name, None, None))
-                if position in needed:
-                    told = "a stream has one input, and the network reads this one too"
-                    self.blockers.append(Blocker(name, told, ONE_INPUT))
+                self.lines.append(self._beside(name, x) if position in needed else AxisMap(name, None, None))
         for position, node in enumerate(network.nodes, network.arity):
             if position in needed:
                 line = self._line(position)
             else:
                 line = AxisMap(node.name, node.layer, None)
             self.lines.append(line)
+
+    def _beside(self, name: str, x: Shape) -> AxisMap:
+        """Another input: it comes along with the first one where it has the axis, else it is the same all along."""
+        found = along(name, x, next(iter(self.walked.network.inputs)), self.walked.shapes[0], self.axis)
+        if isinstance(found, Blocker):
+            self.blockers.append(found)
+            return AxisMap(name, None, None)
+        axis, rate, told = found
+        self.assumptions.append(told)
+        return AxisMap(name, None, axis, rate, 0 if axis is None else _width(x, axis))
+
+    def reaches(self, position: int) -> bool:
+        """Whether the output depends on a map."""
+        return position in self._ancestors()
 
     def _ancestors(self) -> set[int]:
         network = self.walked.network
@@ -344,7 +355,7 @@ class Timeline:
                     made.append(0)
                     continue
                 if position < network.arity:
-                    length = n
+                    length = int(n * line.rate)
                 else:
                     sources = network.sources[position - network.arity]
                     xs = tuple([shapes[s] for s in sources])
@@ -440,7 +451,7 @@ class Timeline:
             if line.axis is None:
                 found.append(0)
             elif not line.edges:
-                found.append(n)
+                found.append(int(n * line.rate))
             else:
                 most = min(known(e.index, found[e.source]) for e in line.edges if e.index is not None)
                 most = min(most, n * line.rate.numerator // line.rate.denominator + self.extras[position])
@@ -449,18 +460,18 @@ class Timeline:
 
     # --- what a unit sees --------------------------------------------------------------------------------------
 
-    def windows(self) -> list[Window | None]:
-        """What the units of every map see of the input along the axis, padding counted.
+    def windows(self, source: int = 0) -> list[Window | None]:
+        """What the units of every map see of an input along the axis, padding counted.
 
         Raises:
             RfcalcError: patterns that repeat too late.
         """
         found: list[Window | None] = []
-        for line in self.lines:
+        for position, line in enumerate(self.lines):
             if line.axis is None:
                 found.append(None)
             elif not line.edges:
-                found.append(START)
+                found.append(START if position == source else None)
             else:
                 window: Window | None = None
                 for edge in line.edges:

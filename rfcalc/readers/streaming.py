@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, Unsupported
-from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
+from rfcalc.graph.network import Network
 from rfcalc.readers.target import analyze
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ def stream(
         name=report.target,
         assumptions=tuple(report.assumptions),
     )
-    module = _module(target, report)
+    torch = sys.modules.get("torch")
+    held = torch is not None and isinstance(target, torch.nn.Module)
+    module = target if held else module_of(report.network)
     if module is None:
         return made if not made.possible else replace(made, assumptions=(*made.assumptions, *_unbuilt(report, made)))
     attention = None if made.possible else gathered(report, at)
@@ -98,16 +100,11 @@ def _told(error: RfcalcError) -> str:
     return f"{error.what}: {error.why}" if error.why else error.what
 
 
-def _module(target: Any, report: Any) -> Any:
-    """The PyTorch module that a target is, or names, with its weights; None where it is none."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None
-    if isinstance(target, torch.nn.Module):
-        return target
-    source = getattr(report.network, "source", None)
+def module_of(network: Network) -> Any:
+    """The PyTorch module that a network was read from, with its weights; None where it was not."""
+    torch, source = sys.modules.get("torch"), getattr(network, "source", None)
     module = getattr(source, "module", None)
-    if source is None or not isinstance(module, torch.nn.Module):
+    if torch is None or source is None or not isinstance(module, torch.nn.Module):
         return None
     return module if source.make is None else source.make()
 
@@ -129,17 +126,18 @@ def _unbuilt(walked: Shaped, made: StreamPlan) -> Iterator[str]:
 
 def whole_blocks(walked: Shaped, axis: int = -1) -> Any:
     """The inputs' shapes with the next length along the axis that is a whole number of blocks; None where it is one."""
+    from rfcalc.plan.even import with_length
     from rfcalc.plan.timeline import Timeline
 
     line = Timeline(walked, axis)
     if line.blockers or not line.moving:
         return None
-    size, at = line.block[0], line.lines[0].axis
-    assert at is not None
+    size = line.block[0]
     if not line.length % size:
         return None
-    shapes = dict(zip(walked.network.inputs, walked.shapes, strict=False))
-    name, shape = next(iter(shapes.items()))
     length = -(-line.length // size) * size
-    shapes[name] = Shape(*shape.dims[:at], length, *shape.dims[at + 1 :], channel=shape.channel)
-    return shapes[name] if len(walked.network.inputs) == 1 else {n: shapes[n] for n in walked.network.inputs}
+    shapes = {
+        name: shape if along.axis is None else with_length(shape, along.axis, int(length * along.rate))
+        for name, shape, along in zip(walked.network.inputs, walked.shapes, line.lines, strict=False)
+    }
+    return shapes if len(shapes) > 1 else next(iter(shapes.values()))

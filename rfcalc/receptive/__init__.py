@@ -175,7 +175,8 @@ def _chained(
     if made is not None and any(id(f) in placed for f in chain.before[shapes[chain.root].channel]):
         from rfcalc.receptive.parts import trivial
 
-        if not trivial(_apart(walked, source, found).of(chain.root, root)):  # a position has one of several channels
+        # a position has one of several channels, or one of the positions that lie in them
+        if root.blurred or not trivial(_apart(walked, source, found).of(chain.root, root)):
             made = made._replace(bounded=merged(made.bounded, (node.name,)))
     return made
 

@@ -69,7 +69,8 @@ class _Engine:
         self.extents = tuple(shape.dims[i] for i in shape.axes)
         self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
         self.bounded = False  # whether channels were not told apart that see different pixels, or a layer says at most
-        self.blurred: set[int] = set()  # positions in whose channels a reshape has laid pixels side by side
+        self.blurred: set[int] = set()  # positions in whose channels pixels lie side by side, not told apart
+        self.told: set[int] = set()  # positions of which it is known what each channel sees
         self.bound = cache(self._bound)
         self.spread = cache(_spread)
         self.routes = cache(self._routes)
@@ -81,7 +82,7 @@ class _Engine:
         for position in range(last, network.arity - 1, -1):
             if position in needed and position != self.source:
                 needed.update(network.sources[position - network.arity])
-        told = told_apart(self.walked, needed, self.source)
+        self.told = told = told_apart(self.walked, needed, self.source)
         found: dict[int, State] = {self.source: self.start}
         for position in range(network.arity, last + 1):
             if position not in needed or position == self.source:
@@ -117,11 +118,12 @@ class _Engine:
             self.bounded = self.bounded or not (reads[channel][1] is STEP or isinstance(reads[channel][1], All))
             return self.scatter(state, reads, source, position)
         network = self.walked.network
+        given = state
         if network.nodes[position - network.arity].layer.row_major:
             state = self.regrouped(state, x, y)
         scattered = {axis for axis, (_, index) in enumerate(reads) if isinstance(index, Scattered)}
         if any(entry[0] in scattered and type(entry) is not Moved for term in state for entry in term):
-            return self.scatter(state, reads, source, position)
+            return self.scatter(given, reads, source, position)
         found: list[Term] = []
         for term in state:
             here = tuple(entry for entry in term if type(entry) is not Moved)
@@ -143,17 +145,25 @@ class _Engine:
         each of which then sees less than all of them."""
         walked = self.walked
         x, y = walked.shapes[source], walked.shapes[position]
+        followed = set(x.axes) if isinstance(state, Points) else {c for term in state for c, _ in term}
         if walked.network.nodes[position - walked.network.arity].layer.row_major:
-            followed = x.axes if isinstance(state, Points) else {c for term in state for c, _ in term}
             for before, after in axis_groups(x.dims, y.dims):
                 spread = any(j != y.channel and y.dims[j] != 1 for j in after)
                 self.bounded = self.bounded or (source in self.blurred and x.channel in before and spread)
                 if y.channel in after and y.channels != 1 and any(i in followed and x.dims[i] != 1 for i in before):
                     self.blurred.add(position)
-        elif source in self.blurred:
+        else:
             for reads in alternatives:
-                out, index = (x.channel, STEP) if reads is POINTWISE else reads[x.channel]
-                self.bounded = self.bounded or (out != y.channel and not isinstance(index, All))
+                if reads is POINTWISE:
+                    continue
+                if source in self.blurred:
+                    out, index = reads[x.channel]
+                    self.bounded = self.bounded or not (isinstance(index, All) or (out == y.channel and index is STEP))
+                turned = any(
+                    o == y.channel and not isinstance(i, All) and a in followed for a, (o, i) in enumerate(reads)
+                )
+                if turned and y.channels != 1 and (isinstance(state, Points) or position not in self.told):
+                    self.blurred.add(position)
         if source in self.blurred and tells_channels_apart(walked, position):
             self.blurred.add(position)
 

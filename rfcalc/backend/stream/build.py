@@ -12,8 +12,9 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import NetworkModule, compiled
+from rfcalc.backend.stream.chunks import hang
 from rfcalc.backend.stream.reads import Read, StreamedMap
-from rfcalc.backend.stream.runtime import Streamed, hang
+from rfcalc.backend.stream.runtime import Streamed
 from rfcalc.backend.stream.step import StreamStep, step_of
 from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, text_only, twin_of
@@ -42,6 +43,7 @@ class Stream(Streamed):
     texts: dict[int, str]  # what is run for each line, as source
     calls: dict[str, ConstructorCall | Learned]  # what stands at each path
     ties: dict[str, str]  # paths of modules with the parameters of another
+    own: frozenset[str] | None = None  # what a checkpoint of the module holds that it was made of
 
     @property
     def state_bytes(self) -> int:
@@ -125,7 +127,10 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
     if kinds:
         sizes = {name: kind.itemsize for name, kind in kinds.items()}
         found = plan(walked, axis, at=at, itemsize=size, dtype=found.dtype, sizes=sizes, assumptions=assumptions)
-    return from_plan(found, graph, kinds)
+    made = from_plan(found, graph, kinds)
+    if isinstance(target, nn.Module) and not isinstance(target, NetworkModule):
+        made.own = frozenset(target.state_dict())
+    return made
 
 
 def _target(
@@ -196,10 +201,14 @@ def from_plan(plan: StreamPlan, graph: NetworkModule, kinds: Mapping[str, torch.
     learned_at = {step.name: step.learned for step in graph.steps if step.learned}
     for position, at in enumerate(line.lines):
         axis = 0 if at.axis is None else at.axis + 1
+        if position < network.arity and position and not line.reaches(position):
+            lines.append(StreamedMap(at.name, 0, how="unused"))
+            continue
         if position < network.arity:
             dims = tuple(int(n) for n in line.walked.shapes[position].dims)
-            how = "signal" if at.name in graph.signals else "window"
-            lines.append(StreamedMap(at.name, axis, how=how, shape=dims, kind=kinds.get(at.name)))
+            how = "signal" if at.name in graph.signals else "input" if position else "window"
+            rate = (at.rate.numerator, at.rate.denominator)
+            lines.append(StreamedMap(at.name, axis, rate, how=how, shape=dims, kind=kinds.get(at.name)))
             continue
         node = network.nodes[position - network.arity]
         needed = at.edges or position in _still(plan)
@@ -334,13 +343,13 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     if isinstance(index, Slide):
         if geometry is not None:
             partial = getattr(layer, "count_padding", True) is False
-            overhangs = geometry.rounding != "floor" and layer.kind != "maxpool"
+            overhangs = geometry.rounding != "floor" and layer.outside == 0
             if partial or overhangs:
                 return Way("whole", twin_of(At(layer, xs, y, eps=eps)), -index.first)
             piece, taps = _without(layer, xs[0], axis), None
             if getattr(layer, "taps", None):
                 piece, taps = _used(piece, spatial, xs[0].rank)
-            fill = float("-inf") if layer.kind == "maxpool" else 0.0
+            fill = layer.outside
             return Way("window", twin_of(At(piece, xs, y, eps=eps)), fill=fill, taps=taps)
         cut = _cropped(layer, axis, len(y.dims), index.stride)
         if cut is not None:

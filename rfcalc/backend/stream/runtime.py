@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rfcalc.backend.parts.attention import by_offset
+from rfcalc.backend.stream.chunks import unfit
 from rfcalc.backend.stream.reads import Held, Read, StreamedMap
 from rfcalc.backend.stream.tape import (
     Recur,
@@ -62,6 +63,8 @@ class Streamed(nn.Module):
             plain = self.lines[number].axis and not self.lines[number].again and number != output
             if plain and not any(self.lines[reader].again for reader, _ in readers):
                 self.last.setdefault(max(reader for reader, _ in readers), []).append(number)
+        given = [i for i, line in enumerate(self.lines) if i == 0 or line.how in ("input", "signal")]
+        self.inputs = tuple(given)
         self.tapes: dict[Any, Tape] = {}  # steps by the state in which they begin, and the chunk
         self.numbers: dict[tuple[Any, ...], int] = {}  # states
         self.reset()
@@ -78,6 +81,7 @@ class Streamed(nn.Module):
         self.states: dict[int, Any] = {}
         self.tape: Tape | None = None  # what is recorded now
         self.played: tuple[Tape, list[Tensor]] | None = None  # the last step, where it was played from a tape
+        self.still: dict[int, Tensor] = {}  # the inputs without the axis, as they last came
 
     def __getstate__(self) -> dict[str, Any]:
         self._settled()
@@ -91,47 +95,49 @@ class Streamed(nn.Module):
             tensors += state if isinstance(state, tuple) else [state]
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    def forward(self, chunk: Tensor) -> Tensor:
+    def forward(self, chunk: Tensor, *others: Tensor) -> Tensor:
         """The next blocks of the output.
 
         Args:
             chunk: batch first, any whole number of blocks along the axis.
+            others: of the other inputs, in order, what comes along with it; one without the axis as a whole, each time.
         """
-        axis, size = self.lines[0].axis, self.block["in"]
-        if not isinstance(chunk, Tensor):
-            what = f"a chunk is a tensor, not {type(chunk).__name__}"
-            raise self._refused(what, "it runs through PyTorch's layers", "give torch.as_tensor(…)")
         if self.ended:
             raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
-        wanted = self.lines[0].shape
-        if self.lines[0].how == "signal" and chunk.dim() == len(wanted):  # the module has no axis for its one channel
-            chunk = chunk.unsqueeze(1)
-        given = tuple(chunk.shape[1:])
-        fits = len(given) == len(wanted)
-        if not fits or any(a != b for i, (a, b) in enumerate(zip(given, wanted, strict=True)) if i + 1 != axis):
-            told = "×".join("…" if i + 1 == axis else str(n) for i, n in enumerate(wanted))
-            what = f"the chunk is {'×'.join(map(str, chunk.shape))}"
-            raise self._refused(what, f"the stream takes N×{told}", "give the batch first, then the channels")
-        length = chunk.shape[axis]
-        if not chunk.shape[0] * length or length % size:
-            what = "the chunk is empty" if not chunk.shape[0] * length else f"the chunk has {length} positions"
-            raise self._refused(what, f"one block is {size}", f"give chunks of a whole number of blocks of {size}")
-        if self.batch not in (-1, chunk.shape[0]):
-            what = f"the chunk has a batch of {chunk.shape[0]}"
-            raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
-        kind = self.lines[0].kind or (self._kind() if not self.came else self._like.dtype)
-        if kind is not None and chunk.dtype != kind:
-            what, told = f"the chunk is {chunk.dtype}", str(kind).removeprefix("torch.")
-            raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
+        chunks = self._fitting((chunk, *others))
+        first = chunks[0]
         stands = self.came, self.left, self.batch, list(self.next), dict(self.kept), dict(self.states), self.played
-        self.batch = chunk.shape[0]
-        self._like = self._like if self.came else chunk.new_empty((len(chunk), 0))  # (what is played does not note it)
+        self.batch = len(first)
+        self._like = self._like if self.came else first.new_empty((len(first), 0))  # (what is played does not note it)
         try:
             with torch.no_grad():
-                return self._step(chunk, length)
+                return self._step(chunks, first.shape[self.lines[0].axis])
         except BaseException:  # as if this chunk had not come
             self.came, self.left, self.batch, self.next, self.kept, self.states, self.played = stands
             raise
+
+    def _fitting(self, chunks: Sequence[Tensor]) -> list[Tensor]:
+        """The chunks of all inputs, checked, with an axis for the channel where the module has none."""
+        if len(chunks) != len(self.inputs):
+            names = ", ".join(self.lines[i].name for i in self.inputs)
+            what = f"{len(chunks)} chunk{'s' if len(chunks) > 1 else ''} for {len(self.inputs)} inputs"
+            raise self._refused(what, f"the stream takes {names}", "give a chunk of each, in this order")
+        found: list[Tensor] = []
+        batch, length = self.batch, 0
+        for number, x in zip(self.inputs, chunks, strict=True):
+            line = self.lines[number]
+            if line.how == "signal" and isinstance(x, Tensor) and x.dim() == len(line.shape):
+                x = x.unsqueeze(1)
+            kind = line.kind or (self._kind() if not self.came else self._float())
+            p, q = line.rate
+            block = self.block["in"] * p // q if line.axis else 0
+            refusal = unfit(line, x, length * p // q, block, batch, kind)
+            if refusal is not None:
+                raise self._refused(*refusal)
+            found.append(x)
+            batch = x.shape[0]
+            length = length or x.shape[line.axis]
+        return found
 
     def _float(self) -> torch.dtype:
         """The type of values that are computed without parameters."""
@@ -149,21 +155,23 @@ class Streamed(nn.Module):
         self._settled()
         self.ended = True
         with torch.no_grad():
-            return self._advance(None)
+            return self._advance({})
 
     def _refused(self, what: str, why: str, fix: str) -> Exception:
         return self.refusal(f"{what}: {why}{'; ' if fix else ''}{fix}")
 
     # --- steps that are alike ----------------------------------------------------------------------------------
 
-    def _step(self, chunk: Tensor, length: int) -> Tensor:
+    def _step(self, chunks: list[Tensor], length: int) -> Tensor:
         """One step, played from a tape where the same one has been made."""
         before = self._state() if self.played is None else self.played[0].after
-        key = (before, chunk.shape, chunk.dtype, chunk.device)
+        self.still = {n: x for n, x in zip(self.inputs, chunks, strict=True) if not self.lines[n].axis}
+        first = chunks[0]
+        key = (before, first.shape, first.dtype, first.device)
         tape = self.tapes.get(key) or self.tapes.get((*key, self.came))
         if tape is not None:
             held = [h.values for _, h in sorted(self.kept.items())] if self.played is None else self.played[1]
-            out, kept = tape.play([chunk, *held])
+            out, kept = tape.play([*chunks, *held])
             self.came += length
             self.left += tape.left
             self.played = tape, kept
@@ -173,11 +181,11 @@ class Streamed(nn.Module):
             self.tapes.clear()
             self.numbers.clear()
             key = (self._state(), *key[1:])
-        self.tape = tape = Tape([chunk, *(h.values for _, h in sorted(self.kept.items()))])
+        self.tape = tape = Tape([*chunks, *(h.values for _, h in sorted(self.kept.items()))])
         left, came = self.left, self.came
         self.came += length
         try:
-            out = self._advance(chunk)
+            out = self._advance(dict(zip(self.inputs, chunks, strict=True)))
         finally:
             self.tape, self._now = None, self._like
         kept_now = sorted(self.kept.items())
@@ -191,11 +199,8 @@ class Streamed(nn.Module):
 
     def _place(self, number: int) -> int:
         """Where a map stands by what has come: whole, for whole blocks; 0 for what is not made step by step."""
-        line = self.lines[number]
-        if number and not (line.axis and line.reads):
-            return 0
-        p, q = line.rate
-        return self.came * p // q
+        p, q = self.lines[number].rate
+        return self.came * p // q if self.lines[number].axis else 0
 
     def _state(self) -> int:
         """The number of a state: everything that decides what the next step does but the chunk, all positions counted
@@ -232,19 +237,23 @@ class Streamed(nn.Module):
     def _length(self, line: StreamedMap) -> int:
         return max(0, self.came * line.rate[0] // line.rate[1] + line.extra)
 
-    def _advance(self, chunk: Tensor | None) -> Tensor:
+    def _advance(self, chunks: dict[int, Tensor]) -> Tensor:
         values: list[Any] = []  # a Held for each map; a tensor for what depends on no position
         counts = [0] * len(self.lines)
-        like = chunk if chunk is not None else self._like
+        like = chunks.get(0, self._like)
         self._like = like.new_empty((len(like), 0))  # the batch, device and dtype, without the memory of the chunk
         self._now = like
         for number, line in enumerate(self.lines):
+            if number in self.still:
+                values.append(self.still[number])
+                continue
             if not line.axis:
                 values.append(self._still(number, line, like, values) if line.how == "constant" else None)
                 continue
             if not line.reads:
-                counts[number] = self.came
-                values.append(self._joined(number, line, chunk))
+                counts[number] = self._place(number)
+                values.append(self._joined(number, line, chunks.get(number)))
+                self.next[number] = counts[number]
                 continue
             moving = [r for r in line.reads if self.lines[r.source].axis]
             stop = self._length(line)
@@ -283,8 +292,8 @@ class Streamed(nn.Module):
             size = max(held.gaps, default=-1) + 1
             held = Held(held.start, self._do(spread, [held.values], line.axis, size, at))
         if made is None:
-            return held or Held(self.next[number] if line.reads else self.came, self._empty(line))
-        start = self.next[number] if line.reads else self.came - made.shape[line.axis]
+            return held or Held(self.next[number] if line.reads else self._place(number), self._empty(line))
+        start = self.next[number] if line.reads else self._place(number) - made.shape[line.axis]
         if held is None:
             return Held(start, made)
         gap = start - held.start - held.values.shape[line.axis]
@@ -478,16 +487,3 @@ class Streamed(nn.Module):
 
     def _cat(self, parts: list[Tensor], axis: int) -> Tensor:
         return parts[0] if len(parts) == 1 else self._do(cat, parts, axis)
-
-
-def hang(root: nn.Module, path: str, leaf: nn.Module | nn.Parameter) -> None:
-    """Put a module or a parameter at a dotted path."""
-    *folders, name = path.split(".")
-    for folder in folders:
-        if folder not in root._modules:
-            root.add_module(folder, nn.Module())
-        root = root.get_submodule(folder)
-    if isinstance(leaf, nn.Parameter):
-        root.register_parameter(name, leaf)
-    else:
-        root.add_module(name, leaf)

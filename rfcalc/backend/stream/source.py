@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from torch import nn
@@ -13,7 +14,7 @@ from rfcalc.backend.build import make
 from rfcalc.backend.emit import camel
 from rfcalc.backend.needs import parts
 from rfcalc.backend.parts.attention import by_offset
-from rfcalc.backend.stream import reads, runtime, tape
+from rfcalc.backend.stream import chunks, reads, runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
 from rfcalc.backend.stream.reads import Read, StreamedMap
@@ -35,8 +36,10 @@ PARTS: tuple[Any, ...] = (
         tape.spread_product,
     ),
     *(reads.Read, reads.StreamedMap, reads.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
-    *(by_offset, runtime.hang),
+    *(by_offset, chunks.hang, chunks.unfit),
 )
+
+MOST_WRITTEN = 4096  # values of a tensor that are written into the source
 
 IMPORTS = (
     "from collections.abc import Callable, Sequence",
@@ -89,17 +92,21 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
             body.append(f"        {again}._parameters = {first}._parameters")
         if isinstance(call, ConstructorCall):
             body += _numbers(path, call, stream.get_submodule(path))
-    body.append("        self.eval()")
+    values, missing = _values(stream)
+    body += [*values, "        self.eval()"]
     main = "\n".join(body)
     pieces = [inspect.getsource(part).rstrip() for part in PARTS]
     if any(line.how == "recurrent" for line in stream.lines):
         pieces.append(inspect.getsource(tape.recurrence).rstrip())
     sizes = "×".join(map(str, plan.timeline.walked.shapes[0].dims))
+    beside = [stream.lines[number] for number in stream.inputs[1:]]
     blocks = f"whole blocks of {stream.block['in']}" if stream.block["in"] > 1 else "any length"
     about = [
         f"{plan.name} as a stream along axis {plan.axis}: forward(chunk), then flush(); reset() begins anew.",
         f"Chunks are N×{sizes} but for that axis: {blocks}. The output is the whole run's, {stream.latency} late.",
+        *(f"With each comes {line.name}, {_along(line)}." for line in beside),
         "Written by rfcalc; needs PyTorch only.",
+        *_unwritten(missing),
         *notes,
     ]
     helpers = parts(main)
@@ -109,6 +116,45 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
         if any(f"{word}." in piece for piece in (*helpers, main)):
             imports.insert(2, f"import {word}")
     return "\n\n\n".join([head + "\n\n" + "\n".join(imports), *helpers, *pieces, main]) + "\n"
+
+
+def _values(stream: Stream) -> tuple[list[str], list[str]]:
+    """Lines that set what the module computes, or holds under another name, and no checkpoint of it has; and the names
+    of what is too large to be written."""
+    lines: list[str] = []
+    missing: list[str] = []
+    own = stream.own
+    if own is None:
+        return lines, missing
+    for path, tensor in stream.state_dict().items():
+        if path.removeprefix("net.") in own or path.endswith("num_batches_tracked"):
+            continue
+        if tensor.numel() > MOST_WRITTEN:
+            missing.append(path)
+            continue
+        owner, _, name = path.rpartition(".")
+        numbers = wrap(", ".join(map(repr, tensor.flatten().tolist())), 103)
+        told = f", dtype={tensor.dtype}).view({', '.join(map(str, tensor.shape)) or '()'})"
+        lines += [f'        self.get_submodule("{owner}").{name}.data = torch.tensor([']
+        lines += [*(f"            {row}" for row in numbers), f"        ]{told}"]
+    return lines, missing
+
+
+def _unwritten(missing: list[str]) -> list[str]:
+    """What is said of values that stand nowhere."""
+    if not missing:
+        return []
+    names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    return [
+        f"The module computes {names}, and no checkpoint of it holds them: load what the stream itself holds,",
+        "torch.save(rfcalc.to_stream(module, …).state_dict(), …).",
+    ]
+
+
+def _along(line: StreamedMap) -> str:
+    """What another input gives with every chunk."""
+    sizes, (p, q) = "×".join(map(str, line.shape)), line.rate
+    return f"N×{sizes} but for axis {line.axis}: {p} of its positions with {q}" if line.axis else f"N×{sizes}, as it is"
 
 
 def _numbers(path: str, call: ConstructorCall, module: nn.Module) -> list[str]:

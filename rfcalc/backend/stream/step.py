@@ -31,7 +31,7 @@ class StreamStep(nn.Module):
         self.count, self.out, self.ends = tape.count, tape.out, tape.ends
         self.numbers = tuple(sorted(states))
         self.counts = tuple([len(states[n]) if isinstance(states[n], tuple) else 0 for n in self.numbers])
-        self.kept = len(kept)
+        self.kept, self.others = len(kept), len(stream.inputs) - 1
         flat = [t for n in self.numbers for t in (states[n] if isinstance(states[n], tuple) else (states[n],))]
         self.state = tuple(t.clone() for t in (*kept, *flat))
         self.latency, self.silence = stream.latency, stream.came
@@ -41,14 +41,16 @@ class StreamStep(nn.Module):
 
         Args:
             chunk: of the length and the batch that the step was made for.
-            state: what the step before gave, or `state`.
+            state: what the step before gave, or `state`; of several inputs first the chunks of the others.
         """
+        others, state = state[: self.others], state[self.others :]
         states: dict[int, Any] = {}
         at = self.kept
         for number, count in zip(self.numbers, self.counts, strict=True):
             states[number] = tuple(state[at : at + count]) if count else state[at]
             at += count or 1
-        slots: list[Any] = [chunk, *state[: self.kept], *[None] * (self.count - self.kept - 1)]
+        slots: list[Any] = [chunk, *others, *state[: self.kept]]
+        slots += [None] * (self.count - len(slots))
         for function, read, rest, made, done in self.calls:
             xs = [slots[i] for i in read]
             if isinstance(function, (Recur, Running)):
@@ -74,14 +76,18 @@ def step_of(stream: Stream, blocks: int, batch: int, like: Tensor) -> StreamStep
         why = f"what {grows} keeps grows with every block"
         raise Unsupported("there is no step with a state of fixed size", why=why, fix="use a window: a mask that ends")
     before = {name: stream.__dict__[name] for name in STANDS}
-    first, tapes, numbers = stream.lines[0], dict(stream.tapes), dict(stream.numbers)
-    shape = [batch, *first.shape]
-    shape[first.axis] = blocks * stream.block["in"]
-    silence = like.new_zeros(shape)
+    tapes, numbers = dict(stream.tapes), dict(stream.numbers)
+    silences = []
+    for line in (stream.lines[number] for number in stream.inputs):
+        shape = [batch, *line.shape]
+        if line.axis:
+            shape[line.axis] = blocks * stream.block["in"] * line.rate[0] // line.rate[1]
+        silences.append(like.new_zeros(shape, dtype=line.kind))
+    silence = silences[0]
     try:
         stream.reset()
         for _ in range(MOST_STEPS):
-            stream(silence)
+            stream(*silences)
             played = stream.played
             if played is None:
                 continue
@@ -94,4 +100,4 @@ def step_of(stream: Stream, blocks: int, batch: int, like: Tensor) -> StreamStep
         stream.tapes, stream.numbers = tapes, numbers
 
 
-STANDS = ("came", "_like", "left", "ended", "batch", "next", "kept", "states", "tape", "played", "tapes")
+STANDS = ("came", "_like", "left", "ended", "batch", "next", "kept", "states", "tape", "played", "tapes", "still")

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from rfcalc.backend.twin import At, Learned, Twin, twin, twin_of
+from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, call, twin, twin_of
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Alternatives, Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
-from rfcalc.layers.general import Constant, Elementwise
+from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.imported import Imported
@@ -35,16 +35,25 @@ class Kept(Parameter):
 
 
 class Own(Elementwise):
-    """A function of each position as the module's code calls it: its text, and the tensor that it works with."""
+    """A function of each position as the module's code calls it: its text, and what it works with."""
 
-    __slots__ = ("dims", "held", "text")
+    __slots__ = ("dims", "held", "made", "text")
     kind = "own"
     dims: tuple[int, ...]
     held: torch.Tensor | None
+    made: ConstructorCall | None
     text: str
 
-    def __init__(self, function: str, text: str, held: torch.Tensor | None = None, dims: Any = ()) -> None:
+    def __init__(
+        self,
+        function: str,
+        text: str,
+        held: torch.Tensor | None = None,
+        dims: Any = (),
+        made: ConstructorCall | None = None,
+    ) -> None:
         super().__init__(function)
+        object.__setattr__(self, "made", made)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "held", held)
         object.__setattr__(self, "dims", tuple(dims))
@@ -62,7 +71,7 @@ class Own(Elementwise):
 @twin("own")
 def own(at: At) -> Twin:
     held = at.layer.held
-    return Twin(None, at.layer.text, None if held is None else Learned(tuple(held.shape)))
+    return Twin(at.layer.made, at.layer.text, None if held is None else Learned(tuple(held.shape)))
 
 
 def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | None:
@@ -73,13 +82,15 @@ def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | No
         return None
     if layer.function == "cast":
         return Own("cast", f"{{0}}.to({step.out.dtype})")
+    if layer.function in ("imag", "conj_physical"):
+        return Own(layer.function, f"torch.{layer.function}({{0}})")
     if layer.function == "one_hot":
         return Own("one_hot", f"({{0}} == torch.arange({y.dims[-1]}, device={{0}}.device)).long()")
     if layer.function == "expand" and step.name == "view_as_real":
         return Own("view_as_real", "torch.view_as_real({0}[..., 0])", None, (*(0,) * (len(y.dims) - 1), 2))
     if layer.function == "embedding" and step.name == "embedding":
         wide = (*(0,) * (len(y.dims) - 1), y.dims[-1])
-        return Own("embedding", "F.embedding({0}[..., 0], {w})", step.args["weight"], wide)
+        return Own("embedding", "{m}({0}[..., 0])", None, wide, call("nn.Embedding", *step.args["weight"].shape))
     return None
 
 
@@ -139,7 +150,7 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
             mine := _own(layer, read.origins.get(node.name), walked.shapes[position], held.get(node.name))
         ) is not None:
             layer, sources = mine, sources[:1]
-            held[node.name] = mine.held
+            held[node.name] = mine.held if mine.held is not None else held.get(node.name)
         elif getattr(layer, "fixed", False):
             layer = replace(layer, fixed=False)
         elif layer.at_most and layer.kind == "elementwise":  # what is masked is zero already
@@ -181,10 +192,10 @@ def _held(read: Imported, walked: Walked, position: int) -> bool:
     there."""
     node = walked.network.nodes[position - walked.network.arity]
     tensor = read.constants.get(node.name)
-    if tensor is None or tensor.is_meta or isinstance(node.layer, Parameter):
+    if tensor is None or tensor.is_meta or node.layer.stored == "learned":
         return False
     try:
-        if not isinstance(node.layer, Constant):
+        if node.layer.stored != "fixed":
             twin_of(At(node.layer, walked.input_shapes(position), walked.shapes[position]))
             return False
     except RfcalcError:

@@ -16,8 +16,6 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
-from rfcalc.layers.general import Constant
-from rfcalc.layers.learned import Parameter
 from rfcalc.layers.reshape import Reshape
 from rfcalc.layers.unknown import Unknown
 from rfcalc.readers.builder.axes import carried, dirtied
@@ -149,7 +147,7 @@ class Builder:
             return value.node
         if not self.carriers[value.node]:
             made = self.nodes[value.node - len(self.inputs)] if value.node >= len(self.inputs) else None
-            table = made is not None and isinstance(made.layer, (Parameter, Constant)) and not made.inputs
+            table = made is not None and made.layer.stored and not made.inputs
             if made is not None and table and not self._is_read(value.node):
                 laid = {**made.layer.given, "dims": dims, "channel": channel}  # as its first reader wants it
                 made.layer = type(made.layer)(**laid)

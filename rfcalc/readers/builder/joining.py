@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rfcalc.layers.gather import Gather
-from rfcalc.layers.general import Constant, Elementwise
+from rfcalc.core.layer import VIEW
+from rfcalc.core.window import STEP, All, Listed, Slide
+from rfcalc.layers.general import Constant
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.resample import Pad
-from rfcalc.layers.reshape import Reshape
-from rfcalc.layers.slice import Slice
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
@@ -67,8 +66,8 @@ def _is_fixed(graph: Builder, v: Value) -> bool:
     node = v.node
     while node >= len(graph.inputs):
         made = graph.nodes[node - len(graph.inputs)]
-        if not isinstance(made.layer, (Slice, Reshape)):
-            return isinstance(made.layer, Constant) and not made.inputs
+        if made.layer.memory != VIEW or len(made.inputs) != 1:
+            return made.layer.stored == "fixed" and not made.inputs
         (node,) = made.inputs
     return False
 
@@ -91,29 +90,28 @@ def _positions(graph: Builder, node: int, root: int, axis: int) -> Sequence[int]
     if node < len(graph.inputs):
         return None
     made = graph.nodes[node - len(graph.inputs)]
-    layer = made.layer
-    if isinstance(layer, Elementwise) and layer.function == "expand":  # one position, broadcast
-        before = [i for i in made.inputs if graph.carriers[i]]
-        held = _positions(graph, before[0], root, axis) if len(before) == 1 else None
-        same = held is not None and _but(graph, before[0], axis) == _but(graph, node, axis)
-        return [*held] * graph.shapes[node].dims[axis] if same and held is not None and len(held) == 1 else None
-    if isinstance(layer, Concat):
-        if (graph.shapes[node].channel if layer.axis is None else layer.axis) != axis:
-            return None
+    layer, y = made.layer, graph.shapes[node]
+    xs = tuple([graph.shapes[i] for i in made.inputs])
+    if layer.joins_along(y) == axis:
         parts = [_positions(graph, i, root, axis) for i in made.inputs]
         return None if None in parts else [p for part in parts for p in part or ()]
-    if not isinstance(layer, (Slice, Gather)) or layer.axis != axis:
+    read = [i for i in made.inputs if graph.carriers[i]]
+    if len(read) != 1 or layer.row_major or not (layer.memory == VIEW or layer.repeats or layer.picks):
         return None
-    held = _positions(graph, made.inputs[0], root, axis)
-    if held is None:
+    held = _positions(graph, read[0], root, axis)
+    told = (layer.apart(xs, y) or layer.reads(xs, y))[made.inputs.index(read[0])]
+    if held is None or len(told) != 1:
         return None
-    if isinstance(layer, Gather):
-        return held[::-1] if layer.positions is None else [held[p] for p in layer.positions]
-    return held[layer.start : layer.stop : layer.step]
-
-
-def _but(graph: Builder, node: int, axis: int) -> tuple[int, ...]:
-    return tuple(n for i, n in enumerate(graph.shapes[node].dims) if i != axis)
+    reads = told[0] or tuple((i, STEP) for i in range(len(y.dims)))
+    if any(i != axis and not (out == i and index is STEP) for i, (out, index) in enumerate(reads)):
+        return None
+    out, index = reads[axis]
+    if isinstance(index, All) and index.extent == 1:  # one position, broadcast
+        return [*held] * y.dims[axis]
+    if out != axis or not isinstance(index, (Slide, Listed)):
+        return None
+    taps = [tuple(index.taps(u)) for u in range(y.dims[axis])]
+    return [held[p] for (p,) in taps] if all(len(one) == 1 for one in taps) else None
 
 
 def _tensor_axis(x: Value, core: int) -> int:

@@ -10,7 +10,6 @@ from rfcalc.core.expr import Expr, Named, Parallel, Ref, Series, Shared, Side, S
 from rfcalc.core.layer import VIEW
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import Frame, Made, Origin
-from rfcalc.readers.builder.views import PACKED
 
 _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?")
 
@@ -24,8 +23,8 @@ def pruned(graph: Builder, outputs: Sequence[int]) -> set[int]:
     gone: set[int] = set()
     for position in range(len(graph.shapes) - 1, arity - 1, -1):
         node = graph.nodes[position - arity]
-        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED or node.layer.opaque
-        if given and not read[position] and node.layer.kind != "parameter":
+        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.packs or node.layer.opaque
+        if given and not read[position] and node.layer.stored != "learned":
             gone.add(position)
             read.subtract(node.inputs)
     return gone

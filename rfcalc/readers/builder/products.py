@@ -29,8 +29,12 @@ def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...], mask: Mas
         a, b = graph.plain(a), graph.plain(b)
     a, b = _spread(graph, a, lead, batch), _spread(graph, b, lead, batch)
     here = graph.shape(b)
-    if not graph.carriers[a.node] and graph.shape(a).channel in graph.carriers[b.node] - {len(here.dims) - 2}:
-        # the first says where the channels of the product are, and positions of the second stay along that axis
+    own, last = graph.shape(a).channel, len(here.dims) - 1
+    mixes = graph.fixed[a.node] and own == last - 1 and here.channel == last
+    lies = mixes or own in graph.carriers[b.node] - {last - 1}
+    if not graph.carriers[a.node] and lies:
+        # the first says where the channels of the product are: not along positions of the second, nor where it makes
+        # positions of positions while the columns of the second are channels
         a = Value(graph.laid(a, graph.shape(a).dims, here.channel), a.dims, a.batch)
     return graph.add(MatMul(mask=within(mask, batch)), (a.node, b.node), dims, batch)
 
@@ -81,7 +85,7 @@ def contracted(
     """The sum of products of two tensors over the letters that the result has not, as einsum."""
     alone = [[c for c in t if c not in out and c not in other] for t, other in (terms, terms[::-1])]
     if any(alone):  # a letter of one factor only is summed first
-        left, right = (_summed(graph, t, v, gone) for t, v, gone in zip(terms, values, alone, strict=True))
+        left, right = (summed(graph, t, v, gone) for t, v, gone in zip(terms, values, alone, strict=True))
         return contracted(graph, (left[0], right[0]), out, (left[1], right[1]), dims)
     if not any(c in terms[1] and c not in out for c in terms[0]):
         return _elementwise(graph, terms, out, values, dims)
@@ -112,7 +116,8 @@ def _elementwise(
     return graph.add(Multiply(), nodes, dims, batch, extra=extra)
 
 
-def _summed(graph: Builder, term: str, value: Value, gone: list[str]) -> tuple[str, Value]:
+def summed(graph: Builder, term: str, value: Value, gone: list[str]) -> tuple[str, Value]:
+    """A value summed over some of its letters, and the letters that are left."""
     if not gone:
         return term, value
     left = tuple(n for c, n in zip(term, value.dims, strict=True) if c not in gone)

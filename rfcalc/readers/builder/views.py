@@ -18,8 +18,10 @@ from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import Value
 from rfcalc.receptive.chains import Axes, Factor, regrouped
 
-PACKED = ("pixel_unshuffle", "pixel_shuffle")  # patches into channels, and back
-VIEWS = ("reshape", "flatten", "permute", *PACKED)
+
+def rearranges(layer: Layer) -> bool:
+    """Whether a layer only moves values, all of them, each to one place."""
+    return layer.row_major or layer.moves_axes is not None or bool(layer.packs)
 
 
 class NodeChain(NamedTuple):
@@ -75,8 +77,8 @@ class NodeChain(NamedTuple):
 def holds_patches(graph: Builder, node: int) -> bool:
     """Whether the channels of a node hold the places in patches, of which nothing but views came after."""
     count = len(graph.inputs)
-    while node >= count and (kind := graph.nodes[node - count].layer.kind) in VIEWS:
-        if kind == PACKED[0]:
+    while is_view(graph, node):
+        if graph.nodes[node - count].layer.packs == "in":
             return True
         (node,) = graph.nodes[node - count].inputs
     return False
@@ -91,17 +93,17 @@ def behind(graph: Builder, node: int) -> NodeChain:
     """The chain of views that ends with a node; it begins at the node itself where that is none."""
     count = len(graph.inputs)
     back: list[int] = []
-    while node >= count and graph.nodes[node - count].layer.kind in VIEWS:
+    while is_view(graph, node):
         back.append(node)
         (node,) = graph.nodes[node - count].inputs
     chain = start(graph, node)
     for position in reversed(back):
         layer = graph.nodes[position - count].layer
-        if layer.kind == "permute":
-            chain = chain.permuted(layer.order)  # type: ignore[attr-defined]
-        elif layer.kind in PACKED:
+        if layer.moves_axes is not None:
+            chain = chain.permuted(layer.moves_axes)
+        elif layer.packs:
             (before,) = graph.nodes[position - count].inputs
-            packed = chain.packed(graph.shapes[before].dims, layer.factor, layer.kind == PACKED[0])  # type: ignore[attr-defined]
+            packed = chain.packed(graph.shapes[before].dims, layer.given["factor"], layer.packs == "in")
             chain = packed or start(graph, position)
         else:
             chain = chain.regrouped(graph.shapes[position].dims) or start(graph, position)
@@ -119,7 +121,7 @@ def undone(graph: Builder, chain: NodeChain | None) -> int | None:
 def is_view(graph: Builder, node: int) -> bool:
     """Whether a node only moves values."""
     count = len(graph.inputs)
-    return node >= count and graph.nodes[node - count].layer.kind in VIEWS
+    return node >= count and rearranges(graph.nodes[node - count].layer)
 
 
 def channel_of(graph: Builder, chain: NodeChain) -> int | None:

@@ -116,6 +116,8 @@ SEVERAL = [
     "rsub",
     "copysign",
     "hypot",
+    "complex",
+    "polar",
     "xlogy",
     "logaddexp",
     "logaddexp2",

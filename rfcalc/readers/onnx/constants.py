@@ -111,7 +111,7 @@ def grid(ranges: Sequence[Sequence[int]], steps: Sequence[int]) -> list[int]:
 def _same(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     if node.op.endswith("Linear"):  # the values change, and are not needed
-        return [Const(x.dims, 1 if node.op[0] == "D" else 2, None, x.origin, x.made)]
+        return [Const(x.dims, 1 if node.op[0] == "D" else 2, None, x.origin)]
     return [x]
 
 
@@ -130,7 +130,7 @@ def _cast(node: Node, given: Given, opset: int) -> list[Const]:
                 values = tuple(int(v) for v in values)
         except (ValueError, OverflowError, TypeError):
             values = None
-    return [Const(x.dims, to, values, x.origin, x.made)]
+    return [Const(x.dims, to, values, x.origin)]
 
 
 @fold("ConstantOfShape")
@@ -207,7 +207,7 @@ def _reshape(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     target = node.attributes.get("shape") if len(given) < 2 else ints(given[1])
     dims = reshaped(x.dims, target or [], bool(node.attributes.get("allowzero", 0)))
-    return [Const(dims, x.dtype, x.values, x.origin, x.made)]
+    return [Const(dims, x.dtype, x.values, x.origin)]
 
 
 @fold("Flatten")
@@ -215,7 +215,7 @@ def _flatten(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     axis = int(node.attributes.get("axis", 1))
     axis = axis + len(x.dims) if axis < 0 else axis
-    return [Const((prod(x.dims[:axis]), prod(x.dims[axis:])), x.dtype, x.values, x.origin, x.made)]
+    return [Const((prod(x.dims[:axis]), prod(x.dims[axis:])), x.dtype, x.values, x.origin)]
 
 
 def squeezed(dims: tuple[int, ...], axes: list[int] | None) -> tuple[int, ...]:
@@ -242,13 +242,13 @@ def unsqueezed(dims: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
 @fold("Squeeze")
 def _squeeze(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
-    return [Const(squeezed(x.dims, axes_of(node, given)), x.dtype, x.values, x.origin, x.made)]
+    return [Const(squeezed(x.dims, axes_of(node, given)), x.dtype, x.values, x.origin)]
 
 
 @fold("Unsqueeze")
 def _unsqueeze(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
-    return [Const(checked(unsqueezed(x.dims, axes_of(node, given) or [])), x.dtype, x.values, x.origin, x.made)]
+    return [Const(checked(unsqueezed(x.dims, axes_of(node, given) or [])), x.dtype, x.values, x.origin)]
 
 
 @fold("Transpose")
@@ -258,7 +258,7 @@ def _transpose(node: Node, given: Given, opset: int) -> list[Const]:
     dims = [x.dims[p] for p in perm]
     steps = strides(x.dims)
     made = taken(x, dims, lambda: grid([range(n) for n in dims], [steps[p] for p in perm]))
-    return [Const(made.dims, made.dtype, made.values, made.origin, x.made)]
+    return [Const(made.dims, made.dtype, made.values, made.origin)]
 
 
 def permutation(node: Node, rank: int) -> list[int]:

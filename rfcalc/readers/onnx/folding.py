@@ -51,7 +51,7 @@ def folds(reader: Reader, node: Node, given: Sequence[Entry | None]) -> bool:
             # the onnx package's light models keep the weights' shapes and make the weights up
             reader.model.graph.tensors[name] = Tensor(name, const.dtype, const.dims)
             reader.uniform[name] = False
-            reader.values[name] = Const(const.dims, const.dtype, None, (name,), False)
+            reader.values[name] = Const(const.dims, const.dtype, None, (name,))
         elif name:
             reader.values[name] = const
     return True
@@ -84,7 +84,7 @@ def written(node: Node, wire: Wire, folder: str) -> Const:
     for key, value in node.attributes.items():
         if isinstance(value, Tensor):
             found = constant(value, wire, folder, made=True)
-            return Const(found.dims, found.dtype, found.values, (node.outputs[0],), True)
+            return Const(found.dims, found.dtype, found.values, (node.outputs[0],))
         dtype = 7 if key.startswith("value_int") else 1
         if key in ("value_int", "value_float"):
             return Const((), dtype, (value,))

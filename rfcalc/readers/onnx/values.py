@@ -26,16 +26,12 @@ FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e"
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A constant: its extents, its values where they are few, the tensors of the file that it was computed from.
-
-    `made`: it was computed or written in a node, not stored as it is under a name of its own.
-    """
+    """A constant: its extents, its values where they are few, the tensors of the file that it was computed from."""
 
     dims: tuple[int, ...]
     dtype: int = 7
     values: tuple[Any, ...] | None = None
     origin: tuple[str, ...] = ()
-    made: bool = True
 
     @property
     def size(self) -> int:
@@ -104,10 +100,10 @@ def checked(dims: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def constant(tensor: Tensor, wire: Wire, folder: str, made: bool = False) -> Const:
-    """A tensor of the file, with its values if they are few and there."""
+    """A tensor of the file, with its values if they are few and there; `made`: it is written in a node."""
     kept = few(tensor.size, tensor.dtype) or _forbids(tensor, wire)
     values = _values(tensor, wire, folder) if kept else None
-    return Const(tensor.dims, tensor.dtype, values, (tensor.name,) if not made else (), made)
+    return Const(tensor.dims, tensor.dtype, values, () if made else (tensor.name,))
 
 
 def few(size: int, dtype: int) -> bool:

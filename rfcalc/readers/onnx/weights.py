@@ -14,10 +14,20 @@ from rfcalc.readers.onnx.values import Const, checked
 if TYPE_CHECKING:
     from rfcalc.readers.onnx.reading import Entry, Reader
 
+MOST_LOOKED_AT = 1 << 16  # values of a constant that are looked at one by one
+
 
 def is_learned(reader: Reader, const: Const) -> bool:
     """Whether a constant holds parameters: it comes from floating-point tensors of the file that are no masks."""
     return bool(tensors(reader, const))
+
+
+def has_gaps(reader: Reader, entry: Entry | None) -> bool:
+    """Whether a constant has zeros and one other number, or, where it is no parameter, zeros and whatever else."""
+    if not isinstance(entry, Const) or not entry.values or len(entry.values) > MOST_LOOKED_AT:
+        return False
+    found = set(entry.values)
+    return 0 in found and (len(found) == 2 or not is_learned(reader, entry))
 
 
 def tensors(reader: Reader, const: Const) -> list[Tensor]:
@@ -59,7 +69,7 @@ def learned(reader: Reader, const: Const) -> Value:
         return made
     sources = []
     for tensor in found:  # a table that is picked from, a product of learned factors
-        sources.append(learned(reader, Const(tensor.dims, tensor.dtype, None, (tensor.name,), False)).node)
+        sources.append(learned(reader, Const(tensor.dims, tensor.dtype, None, (tensor.name,))).node)
     if not found:
         reader.notes["constants that are no parameters (masks, numbers written in the graph) are not counted"] += 1
     label = f"{reader.own_name()}.constant"

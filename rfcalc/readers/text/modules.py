@@ -253,7 +253,7 @@ def _rmsnorm(f: Fields, rank: int) -> Made:
 
 
 def _dropout(f: Fields, rank: int) -> Made:
-    return Made(Dropout(f.real("p", 0.5)))
+    return Made(Dropout(f.real("p", 0.5), maps=rank > 0))
 
 
 def _depth(f: Fields, rank: int) -> Made:

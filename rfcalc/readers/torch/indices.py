@@ -17,7 +17,7 @@ from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.recording import tensors
-from rfcalc.readers.torch.tensors import TensorBuilder
+from rfcalc.readers.torch.tensors import TensorBuilder, dims_of
 
 FFT = [f"fft_{n}{d}" for d in ("", "2", "n") for n in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")]
 
@@ -77,12 +77,72 @@ def both_ends(call: OperatorCall) -> list[Value]:
     return [reduced(call.graph, call.x, axes, op, bool(call["keepdim"]), call.dims) for op in ("amin", "amax")]
 
 
-@handles("linalg_inv", "inverse", "linalg_pinv", "pinverse", "matrix_exp", "linalg_matrix_exp", "cholesky")
-def of_matrix(call: OperatorCall) -> Value:
-    """Every value is made of all of a matrix."""
-    n = len(call.dims)
+@handles(
+    "linalg_inv",
+    "inverse",
+    "linalg_pinv",
+    "pinverse",
+    "matrix_exp",
+    "linalg_matrix_exp",
+    "linalg_matrix_power",
+    "matrix_power",
+    "cholesky",
+    "linalg_cholesky",
+    "cholesky_inverse",
+    "linalg_qr",
+    "qr",
+    "linalg_svd",
+    "svd",
+    "linalg_svdvals",
+    "linalg_eigh",
+    "linalg_eigvalsh",
+    "linalg_det",
+    "det",
+    "linalg_slogdet",
+    "slogdet",
+    "logdet",
+)
+def of_matrix(call: OperatorCall) -> Value | list[Value]:
+    """Every value is made of all of a matrix; of half of it, or none, where one half is zeros or is not looked at."""
     (x,) = (t for a in call.step.args.values() for t in tensors(a))
-    return transformed(call.graph, call.graph.get(x), [n - 2, n - 1], call.dims)
+    several = isinstance(call.step.out, (tuple, list))
+    halves = any(word in call.step.name for word in ("cholesky", "qr", "eig"))
+    made = [_of_whole(call.graph, call.graph.get(x), dims_of(t)) for t in tensors(call.step.out)]
+    made = [at_most(call.graph, m) for m in made] if halves else made
+    return made if several else made[0]
+
+
+def _of_whole(graph: TensorBuilder, x: Value, dims: tuple[int, ...]) -> Value:
+    """Values of which each is made of all of a matrix: matrices, vectors (of singular values), or single ones."""
+    n = len(x.dims)
+    if len(dims) == n:
+        return transformed(graph, x, [n - 2, n - 1], dims)
+    gone = [-2, -1] if len(dims) == n - 2 else [-2]
+    x = reduced(graph, x, gone, "norm", False, tuple(m for i, m in enumerate(x.dims) if i - n not in gone))
+    return x if len(gone) == 2 else transformed(graph, x, [n - 2], dims)
+
+
+@handles("linalg_solve", "linalg_solve_triangular", "triangular_solve", "cholesky_solve")
+def solved(call: OperatorCall) -> Value:
+    """Every column is made of all of the matrix, and of the same column of the other side; if triangular, of a part."""
+    graph, dims, name = call.graph, call.dims, call.step.name
+    first, second = [t for a in call.step.args.values() for t in tensors(a)]
+    matrix, columns = (first, second) if name.startswith("linalg_solve") else (second, first)
+    if (
+        isinstance(call.step.out, (tuple, list))
+        or matrix.dim() != columns.dim()
+        or not call.step.args.get("left", True)
+    ):
+        raise NotUnderstood("of vectors, or from the right")
+    parts = []
+    if not graph.is_static(matrix) or graph.leaves(matrix):
+        one = (*dims_of(matrix)[:-2], 1, 1)
+        parts.append(reduced(graph, graph.get(matrix), [-2, -1], "norm", True, one))
+    if not graph.is_static(columns) or graph.leaves(columns):
+        parts.append(transformed(graph, graph.get(columns), [len(dims) - 2], dims_of(columns)))
+    nodes, batch, extra = graph.aligned(parts, dims)
+    made = graph.add(Elementwise("solve"), nodes, dims, batch, extra=extra)
+    return made if name == "linalg_solve" else at_most(graph, made)
 
 
 @handles("bucketize", "searchsorted")

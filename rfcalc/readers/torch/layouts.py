@@ -192,14 +192,30 @@ def indexed(call: OperatorCall) -> Value:
         batch = x.batch if x.batch is None or x.batch < axis else x.batch + positions.dim() - 1
         return regrouped(graph, x, call.dims, batch)
     rank = max(t.dim() for _, t in given)
-    if rank != len(given) or axes != list(range(axes[0], axes[0] + rank)):
-        raise NotUnderstood("by several tensors")
-    for k, (axis, index) in enumerate(given):
-        wide = (1,) * (rank - index.dim()) + tuple(index.shape)
-        if any(n != 1 for i, n in enumerate(wide) if i != k):
-            raise NotUnderstood("by several tensors")
-        x = _picked_by(graph, x, axis, _positions(call, index).reshape(-1))
-    return x
+    if axes != list(range(axes[0], axes[0] + len(given))) or any(t.dtype == torch.bool for _, t in given):
+        raise NotUnderstood("by several tensors of axes that do not lie side by side, or by flags")
+    wide = [(1,) * (rank - t.dim()) + tuple(t.shape) for _, t in given]
+    if rank == len(given) and all(n == 1 for k, own in enumerate(wide) for i, n in enumerate(own) if i != k):
+        for axis, index in given:
+            x = _picked_by(graph, x, axis, _positions(call, index).reshape(-1))
+        return x
+    return _picked_together(call, x, axes, [_positions(call, index) for _, index in given])
+
+
+def _picked_together(call: OperatorCall, x: Value, axes: list[int], places: list[torch.Tensor]) -> Value:
+    """Places that several tensors say together, one for each of neighbouring axes: the axes merged, and picked from."""
+    first, count = axes[0], len(axes)
+    if x.batch is not None and first <= x.batch < first + count:
+        raise NotUnderstood("by several tensors, one of them of the batch")
+    number = torch.zeros((), dtype=torch.long)
+    for axis, place in zip(axes, places, strict=True):
+        number = number * x.dims[axis] + place % x.dims[axis]
+    behind = x.batch is not None and x.batch > first
+    batch = x.batch if x.batch is None or not behind else x.batch - count + 1
+    merged = (*x.dims[:first], prod(x.dims[a] for a in axes), *x.dims[first + count :])
+    x = picked(call.graph, regrouped(call.graph, x, merged, batch), first, number.reshape(-1).tolist())
+    batch = batch if batch is None or not behind else batch + number.dim() - 1
+    return x if number.dim() == 1 else regrouped(call.graph, x, call.dims, batch)
 
 
 def _where_set(call: OperatorCall, x: Value, axis: int, flags: torch.Tensor) -> Value:

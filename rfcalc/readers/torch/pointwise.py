@@ -83,13 +83,13 @@ def softmax(call: OperatorCall) -> Value:
     return alone(graph, x, Softmax(None if at == here.channel else at, log=log, mask=mask))
 
 
-@handles("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "sort", "argsort", "topk")
+@handles("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "sort", "msort", "argsort", "topk")
 def along(call: OperatorCall) -> Value | list[Value]:
     """Functions along an axis; the positions that some give beside the values depend on what these depend on."""
     graph, x, name = call.graph, call.x, call.step.name.rstrip("_")
-    axis, keep = graph.axis(x, call["dim"]), int(call["k"]) if name == "topk" else None
+    axis, keep = graph.axis(x, call.step.args.get("dim", 0)), int(call["k"]) if name == "topk" else None
     made = graph.add(Along(name, axis, keep=keep), (x.node,), call.dims, x.batch, extra=x.extra)
-    if name.startswith(("cumsum", "cumprod", "log", "arg")):
+    if not isinstance(call.step.out, (tuple, list)):
         return made
     at = graph.add(Elementwise("positions"), (made.node,), call.dims, x.batch, extra=x.extra, helper=True)
     forgotten(graph)
@@ -109,7 +109,7 @@ def dropout(call: OperatorCall) -> Value:
     x, p = call.x, call["p"]
     if p == 0:
         return x  # it passes its input on in every mode
-    return alone(call.graph, x, Dropout(p))
+    return alone(call.graph, x, Dropout(p, maps=call.step.name.startswith("feature")))
 
 
 @handles("tril", "triu")

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rfcalc.readers.builder.values import Frame
 
 MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
+MOST_TRIED = 1 << 20  # values that an operator is tried on
 MOST_MADE = 1 << 24  # values of a constant that is made for real
 
 
@@ -276,8 +277,9 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             named["output_size"] = int(args[1].sum()) * (args[0].shape[args[2] or 0] if args[1].numel() == 1 else 1)
 
     def _by_kernel(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What an operator without a rule for shapes gives: its kernel runs on zeros, where that is possible."""
-        from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+        """What an operator without a rule for shapes gives: its kernel runs without data, where that is possible; on
+        numbers where it checks values of its own making (that windows overlap), if two sorts of them give the same."""
+        from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 
         mode = FakeTensorMode()
 
@@ -293,9 +295,42 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                 return torch.empty_strided(a.shape, a.stride(), dtype=a.dtype, device="meta")
             return type(a)([bare(t) for t in a]) if isinstance(a, (list, tuple)) else a
 
-        with mode:
-            out = func(*[fake(a) for a in args], **{k: fake(a) for k, a in kwargs.items()})
+        try:
+            with mode:
+                out = func(*[fake(a) for a in args], **{k: fake(a) for k, a in kwargs.items()})
+        except DataDependentOutputException as error:
+            if sum(t.numel() for t in tensors([*args, *kwargs.values()])) > MOST_TRIED:
+                raise
+            found = []
+            for filled in (self._ones, self._rising):
+                try:
+                    given = [filled(a) for a in args], {k: filled(a) for k, a in kwargs.items()}
+                    found.append(bare(func(*given[0], **given[1])))
+                except RuntimeError:
+                    raise error from None
+            one, other = ([(t.shape, t.dtype) for t in tensors([out])] for out in found)
+            if one != other:
+                raise
+            return found[0]
         return bare(out)
+
+    def _ones(self, a: Any) -> Any:
+        """An argument without data as ones; what has values, as it is."""
+        if isinstance(a, torch.Tensor):
+            known = next((real for real, twin in self._twins.values() if twin is a and not self.blank(real)), None)
+            return torch.ones(a.shape, dtype=a.dtype) if known is None else known.cpu()
+        if isinstance(a, torch.device):
+            return torch.device("cpu")
+        return [self._ones(t) for t in a] if isinstance(a, (list, tuple)) else a
+
+    def _rising(self, a: Any) -> Any:
+        """The same as numbers that rise."""
+        if isinstance(a, torch.Tensor):
+            found = self._ones(a)
+            if any(twin is a for _, twin in self._twins.values()):
+                return found
+            return torch.arange(1, a.numel() + 1).to(a.dtype).reshape(a.shape)
+        return [self._rising(t) for t in a] if isinstance(a, (list, tuple)) else self._ones(a)
 
 
 _META = torch.device("meta")

@@ -83,6 +83,28 @@ def col2im(call: OperatorCall) -> Value:
     return x
 
 
+@handles("istft")
+def signal(call: OperatorCall) -> Value:
+    """Frames are transformed back, and added up where they overlap; frequencies are the channels. Where the window is
+    0, nothing is added."""
+    graph, args, x, dims = call.graph, call.step.args, call.x, call.dims
+    size, count = args["n_fft"], x.dims[-1]
+    step, width = args.get("hop_length") or size // 4, args.get("win_length") or size
+    first = (size - width) // 2
+    window = args.get("window")
+    values = known(graph, window) if isinstance(window, torch.Tensor) else None
+    taps = [first + i for i in range(width) if values is None or values[i] != 0]
+    if len(x.dims) != 3 or x.batch != 0 or taps != list(range(taps[0], taps[0] + len(taps))):
+        raise NotUnderstood("of several axes in front, or with zeros within the window")
+    x = Value(graph.laid(graph.with_channels(x), x.inner, 0), x.dims, 0)
+    x = transformed(graph, x, [1], (x.dims[0], len(taps), count))
+    wide = (x.dims[0], 1, count * len(taps))
+    x = graph.add(PixelShuffle(len(taps)), (x.node,), wide, 0, helper=True)
+    start = taps[0] - (size // 2 if args["center"] else 0)
+    x = folded(graph, x, 2, len(taps), step, start, 1, dims[1])
+    return Value(x.node, dims, 0, extra=True)
+
+
 @handles("stft")
 def spectrogram(call: OperatorCall) -> Value:
     """Frames of a signal, each transformed: frequencies are the channels. Where the window is 0, nothing is read."""

@@ -22,7 +22,7 @@ from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Entry, Reader, rule
 from rfcalc.readers.onnx.values import Const
-from rfcalc.readers.onnx.weights import is_learned, solid
+from rfcalc.readers.onnx.weights import MOST_LOOKED_AT, has_gaps, is_learned, solid
 
 LAYERS: dict[str, Layer] = {
     "Add": Add(),
@@ -40,14 +40,13 @@ BEHIND = {  # a number before a map
     "Sub": "rsub", "Div": "rdiv", "Less": "gt", "LessOrEqual": "ge", "Greater": "lt", "GreaterOrEqual": "le",
 }  # fmt: skip
 SYMMETRIC = ("Max", "Min", "Equal")
-MOST_CHOSEN = 1 << 16  # values of a mask that are looked at one by one
 
 
 @rule(*(op for op in LAYERS if op != "Where"))
 def arithmetic(reader: Reader, node: Node) -> None:
     """Units that are multiplied by a zero of a fixed mask see nothing, so that what is told is a bound."""
     _arithmetic(reader, node)
-    if node.op == "Mul" and any(_has_gaps(reader, v) for v in reader.inputs(node)):
+    if node.op == "Mul" and any(has_gaps(reader, v) for v in reader.inputs(node)):
         _give_at_most(reader, node)
 
 
@@ -68,14 +67,6 @@ def where(reader: Reader, node: Node) -> None:
         _give_at_most(reader, node)
 
 
-def _has_gaps(reader: Reader, entry: Entry | None) -> bool:
-    """Whether a constant has zeros and one other number, or, where it is no parameter, zeros and whatever else."""
-    if not isinstance(entry, Const) or not entry.values or len(entry.values) > MOST_CHOSEN:
-        return False
-    found = set(entry.values)
-    return 0 in found and (len(found) == 2 or not is_learned(reader, entry))
-
-
 def _give_at_most(reader: Reader, node: Node) -> None:
     made = reader.value(node.outputs[0])
     if isinstance(made, Value):
@@ -85,7 +76,7 @@ def _give_at_most(reader: Reader, node: Node) -> None:
 def _chosen(reader: Reader, flags: Const, maps: list[Value]) -> Value | None:
     dims = broadcast(flags.dims, *(v.dims for v in maps))
     size = prod(dims)
-    if flags.values is None or size > MOST_CHOSEN:
+    if flags.values is None or size > MOST_LOOKED_AT:
         return None
     held = [bool(flags.values[i]) for i in spread(flags, dims)]
     first, second = maps

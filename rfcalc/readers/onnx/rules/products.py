@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.masks import of_flags
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add
+from rfcalc.readers.builder.indexed import at_most
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import moved, transposed
-from rfcalc.readers.builder.products import contracted, product
+from rfcalc.readers.builder.products import contracted, product, summed
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import broadcast
 from rfcalc.readers.onnx.masking import mask_of
 from rfcalc.readers.onnx.model import Node
-from rfcalc.readers.onnx.reading import Reader, rule
+from rfcalc.readers.onnx.reading import Entry, Reader, rule
 from rfcalc.readers.onnx.values import Const
-from rfcalc.readers.onnx.weights import solid
+from rfcalc.readers.onnx.weights import MOST_LOOKED_AT, solid
 
 
 def linear(reader: Reader, x: Value, out: int, weight: Const, bias: Const | None) -> Value:
@@ -81,7 +83,9 @@ def matmul(reader: Reader, node: Node) -> None:
         x = solid(reader, left)
         if not x.dims or x.dims[-1] != right.dims[0]:
             raise RfcalcError(f"weights for {right.dims[0]} features, and the input has {x.dims[-1] if x.dims else 1}")
-        reader.give(node, linear(reader, x, right.dims[1], right, None))
+        gaps = _has_zeros(right) and x.batch != len(x.dims) - 1 and _over_positions(reader, x)
+        made = linear(reader, x, right.dims[1], right, None)
+        reader.give(node, at_most(reader.graph, made) if gaps else made)
         return
     a, b = solid(reader, left), solid(reader, right)
     inner = b.dims[-2] if len(b.dims) > 1 else b.dims[0]
@@ -89,7 +93,25 @@ def matmul(reader: Reader, node: Node) -> None:
         raise RfcalcError(f"{inner} rows for {a.dims[-1]} columns")
     lead = broadcast(a.dims[:-2], b.dims[:-2])
     dims = (*lead, *a.dims[-2:-1], *(b.dims[-1:] if len(b.dims) > 1 else ()))
-    reader.give(node, product(reader.graph, a, b, dims, mask_of(reader, node.inputs[0], a.dims)))
+    mask = mask_of(reader, node.inputs[0], a.dims)
+    if isinstance(left, Const) and len(left.dims) == 2 and _has_zeros(left):
+        rows, columns = left.dims
+        values = left.values or ()
+        mask = of_flags([[v != 0 for v in values[r * columns : (r + 1) * columns]] for r in range(rows)])
+    made = product(reader.graph, a, b, dims, mask)
+    gaps = (_has_zeros(left) and len(a.dims) != 2) or _has_zeros(right)
+    reader.give(node, at_most(reader.graph, made) if gaps else made)
+
+
+def _has_zeros(table: Entry | None) -> bool:
+    """Whether a table has zeros, as those of causal mixing and of bands have: what they meet is not read."""
+    few = isinstance(table, Const) and table.values is not None and len(table.values) <= MOST_LOOKED_AT
+    return few and 0 in table.values  # type: ignore[operator, union-attr]
+
+
+def _over_positions(reader: Reader, x: Value) -> bool:
+    """Whether positions of the input lie along the last axis."""
+    return not x.extra and bool(x.dims) and reader.graph.axis(x, -1) in reader.graph.carriers[x.node]
 
 
 @rule("Einsum")
@@ -103,8 +125,9 @@ def einsum(reader: Reader, node: Node) -> None:
     values = [solid(reader, reader.value(name)) for name in node.inputs]
     if any(len(v.dims) != len(t) for v, t in zip(values, terms, strict=True)):
         raise NotUnderstood(f"the equation {text!r} does not fit its inputs")
-    if len(terms) == 1 and sorted(terms[0]) == sorted(out):
-        reader.give(node, moved(reader.graph, values[0], tuple(terms[0].index(c) for c in out)))
+    if len(terms) == 1 and set(out) <= set(terms[0]):
+        left, made = summed(reader.graph, terms[0], values[0], [c for c in terms[0] if c not in out])
+        reader.give(node, moved(reader.graph, made, tuple(left.index(c) for c in out)))
         return
     if len(terms) != 2:
         raise NotUnderstood(f"the equation {text!r} is not a product of two")
