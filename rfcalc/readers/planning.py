@@ -358,10 +358,13 @@ def tile(
     if asked.again:
         found = target = asked.read(input)
         if found.bound:
-            from rfcalc.readers.again import followed_in_steps
+            from rfcalc.readers.again import Known, followed_in_steps, sized_number
 
+            known = Known(given)
             try:
-                following, told, multiple = followed_in_steps(given, found)
+                following, told, multiple = followed_in_steps(known, found)
+                if (number := sized_number(known, found.network, following)) is not None:
+                    unfollowed = Barrier(number[0], "number", number[1])
             except RfcalcError as error:
                 unfollowed = Barrier(error.where or "", "size", f"its sizes cannot be followed: {error.why}")
             target = found._replace(assumptions=(*found.assumptions, *told))

@@ -53,6 +53,7 @@ class Source:
         frames: the path of the module inside of which a node is computed.
         computed: the bytes of what code computes in every step without its inputs, by node.
         in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
+        amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
     """
 
     module: torch.nn.Module
@@ -72,6 +73,7 @@ class Source:
     frames: Mapping[str, str] = field(default_factory=dict)
     in_place: Mapping[str, int] = field(default_factory=dict)
     computed: Mapping[str, int] = field(default_factory=dict)
+    amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
