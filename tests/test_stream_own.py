@@ -175,7 +175,6 @@ BLOCKED = {
     "turned": lambda m, x: m.c(x).flip(-1),
     "scaled by its mean": lambda m, x: (y := m.c(x)) * y.mean(-1, keepdim=True),
     "a kernel of the input": lambda m, x: F.conv1d(x, m.c(x).mean((0, 2)).view(2, 1, 1)),
-    "padded with ones": lambda m, x: m.c(F.pad(x, (1, 1), value=1.0)),
     "sorted": lambda m, x: m.c(x).sort(-1)[0],
     "a ramp": lambda m, x: m.c(x) + torch.linspace(0, 1, x.shape[-1]),
     "a spectrum of it all": lambda m, x: torch.fft.rfft(m.c(x)).abs(),

@@ -219,7 +219,6 @@ class Softmax(Layer):
 class GLU(Layer):
     """Gated linear unit: the first half of the channels times the sigmoid of the second (Dauphin 2017)."""
 
-    lies = "rows"
     spelling = Spelling(("glu",), "glu")
 
     def output(self, *xs: Shape) -> Shape:
