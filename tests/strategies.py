@@ -451,7 +451,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "prelu": lambda pick, x: PReLU(per_channel=pick.chance(60)),
     "softmax": lambda pick, x: Softmax(None if pick.chance(40) else pick.int(0, len(x.dims) - 1), log=pick.chance(30)),
     "glu": lambda pick, x: GLU() if x.channels % 2 == 0 else None,
-    "dropout": lambda pick, x: Dropout(pick.one((0.5, 0.2))),
+    "dropout": lambda pick, x: Dropout(pick.one((0.5, 0.2)), maps=pick.one((False, True))),
     "stochastic_depth": lambda pick, x: StochasticDepth(pick.one((0.5, 0.1))),
     "scale": lambda pick, x: Scale(bias=pick.chance(40)),
     "identity": lambda pick, x: Identity(),

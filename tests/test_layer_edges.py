@@ -15,6 +15,7 @@ from torch import nn
 
 import rfcalc
 from rfcalc import (
+    Activation,
     AttentionProduct,
     BatchNorm,
     Conv,
@@ -25,6 +26,7 @@ from rfcalc import (
     InstanceNorm,
     Linear,
     Pad,
+    Recurrent,
     Reduce,
     Reshape,
     RMSNorm,
@@ -38,6 +40,7 @@ from rfcalc import (
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError
 from rfcalc.core.shape import corrected
 from rfcalc.core.window import STEP, Slide, taps
+from rfcalc.graph.strides import layout
 from rfcalc.layers.conv import reduced
 from rfcalc.plan.memory import Memory
 
@@ -273,6 +276,7 @@ def test_scales_that_are_no_numbers_are_refused(scale: Any) -> None:
 def test_a_list_of_one_size_is_written_with_a_cross() -> None:
     for layer in (Split((8,)), Split((3, 5)), Split(2)):
         assert rfcalc.analyze(layer.notation(), "8x4").network.nodes[0].layer == layer
+    assert rfcalc.analyze("split8x", "8x4").network.nodes[0].layer == Split(1)
 
 
 @pytest.mark.parametrize(
@@ -304,19 +308,43 @@ def test_kernels_and_dilations_that_do_not_fit(text: str) -> None:
         rfcalc.analyze(text, "4x9x9")
 
 
-@pytest.mark.parametrize(("kernel", "groups"), [(1, 1), (2, 1), (3, 1), (2, 2), (2, 4)])
-def test_what_the_last_layer_copies_of_its_gradient(kernel: int, groups: int) -> None:
-    """The gradient of a sum is one number, stretched: what cannot read that copies it."""
+def kept_by(module: nn.Module, x: torch.Tensor) -> int:
+    """Bytes of the storages that autograd keeps, but for parameters and buffers."""
+    owned = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    alive: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        module(x)
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}
+    return sum(size for at, size in storages.items() if at not in owned)
+
+
+class Turned(nn.Module):
+    """A layer that reads a map whose channels lie innermost."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 8), last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("kind", [nn.ConvTranspose2d, nn.Conv2d])
+def test_gradients_of_kernels_that_pytorch_copies(kind: Any, groups: int, kernel: tuple[int, int]) -> None:
+    """Where channels lie innermost, the gradient of a kernel of more than one tap is laid out anew."""
     from live import training_peak
     from memory_models import step_peak
 
-    for last in (nn.ConvTranspose1d(8, 4, kernel, kernel, groups=groups), nn.Conv1d(8, 4, kernel, groups=groups)):
-        module = nn.Sequential(nn.Conv1d(3, 8, 1), nn.ReLU(), last)
-        for batch in (1, 3):
-            x = torch.randn(batch, 3, 12)
-            network = rfcalc.from_torch(module, (3, 12), training=True).network
-            memory = Memory(rfcalc.Report(network, batch=batch))
-            assert step_peak(memory) == training_peak(module, x), (last, batch)
+    module = Turned(kind(8, 32, kernel, groups=groups, bias=False))
+    network = rfcalc.from_torch(module, (4, 3, 3), training=True).network
+    assert step_peak(Memory(rfcalc.Report(network))) == training_peak(module, torch.randn(1, 4, 3, 3))
 
 
 @pytest.mark.parametrize("cosine", [0, 512])
@@ -330,16 +358,82 @@ def test_what_attention_in_windows_keeps_by_pytorch(cosine: int, heads: int, siz
     swin = models().swin_transformer
     module = (swin.ShiftedWindowAttentionV2 if cosine else swin.ShiftedWindowAttention)(8, [4, 4], [0, 0], heads)
     x = torch.randn(batch, size, size, 8, requires_grad=True)
-    owned = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
-    alive: list[torch.Tensor] = []
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        alive.append(tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        module(x)
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}
     network = rfcalc.Network(WindowAttention(heads, 4, cosine=cosine), Shape(size, size, 8, channel=2))
     kept = rfcalc.Report(network, batch=batch).totals.saved_bytes
-    assert kept == sum(size for at, size in storages.items() if at not in owned)
+    assert kept == kept_by(module, x)
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+@pytest.mark.parametrize(("sequences", "length"), [*itertools.product((1, 2, 3), repeat=2)])
+def test_what_recurrences_keep_by_pytorch(cell: str, sequences: int, length: int) -> None:
+    """Several sequences of several positions are laid out position by position; one of either is not copied."""
+    module = {"gru": nn.GRU, "rnn": nn.RNN}[cell](7, 3, batch_first=True)
+    layer = Recurrent(cell, 3)
+    network = rfcalc.Network(layer, Shape(sequences, length, 7, channel=2))
+    x = torch.randn(sequences, length, 7, requires_grad=True)
+    assert rfcalc.Report(network).totals.saved_bytes == kept_by(module, x)
+
+
+LAYERS_OF_MAPS: list[tuple[Any, int]] = [  # and the number of axes of their map, beside the batch
+    *[(nn.LayerNorm(8), 2), (nn.GELU(), 2), (nn.Linear(8, 6), 2), (nn.Conv1d(6, 8, 1), 2), (nn.BatchNorm1d(6), 2)],
+    *[(nn.Softmax(-1), 2), (nn.Upsample(scale_factor=2), 2)],
+    *[(nn.Conv2d(6, 8, 3), 3), (nn.Conv2d(6, 8, 1), 3), (nn.BatchNorm2d(6), 3), (nn.ReLU(), 3), (nn.MaxPool2d(2), 3)],
+    *[(nn.AvgPool2d(2), 3), (nn.AdaptiveAvgPool2d(2), 3), (nn.Upsample(scale_factor=2), 3), (nn.GroupNorm(2, 6), 3)],
+    *[(nn.PixelUnshuffle(2), 3), (nn.ConvTranspose2d(6, 4, 2), 3), (nn.Conv2d(6, 6, 3, groups=6), 3), (nn.PReLU(), 3)],
+    *[(nn.LayerNorm(8), 3), (nn.Linear(8, 4), 3), (nn.Softmax(1), 3), (nn.Dropout(0.1), 3)],
+    *[(nn.InstanceNorm2d(6), 3), (nn.GroupNorm(2, 6), 2), (nn.LPPool2d(2, 2), 3), (nn.GLU(1), 3)],
+    *[(nn.ReflectionPad2d(1), 3), (nn.LocalResponseNorm(3), 3), (nn.ChannelShuffle(2), 3)],
+    *[(nn.AdaptiveMaxPool2d(2), 3), (nn.Upsample(scale_factor=2, mode="bilinear"), 3), (nn.PixelShuffle(1), 3)],
+]
+
+
+class Inner(nn.Module):
+    """A layer on a map whose channels lie innermost: features that were moved to the front."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.features, self.layer = nn.Linear(6, 6), layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.features(x).movedim(-1, 1))
+
+
+@pytest.mark.parametrize(("layer", "rank"), LAYERS_OF_MAPS, ids=lambda v: str(v)[:30])
+def test_how_maps_lie_is_how_they_lie_in_pytorch(layer: nn.Module, rank: int) -> None:
+    """The strides of what a layer makes of a map that lies row by row, and of one whose channels lie innermost."""
+    dims = (6, 8) if rank == 2 else (6, 4, 8)
+    for module, given in ((layer, dims), (Inner(layer), (*dims[1:], 6))):
+        made = module(torch.randn(2, *given))
+        report = rfcalc.Report(rfcalc.from_torch(module, given, training=True).network)
+        told = layout(report, 2).maps[-1]
+        assert told.dims == tuple(made.shape)
+        pairs = zip(told.strides, made.stride(), made.shape, strict=True)
+        assert all(a == b for a, b, n in pairs if n > 1), (given, told, made.stride())
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "elu"])
+@pytest.mark.parametrize("written", [True, False])
+def test_what_an_activation_keeps_where_it_writes_over_its_input(name: str, written: bool) -> None:
+    """Its output, which the next layer keeps too; its input, where that is still needed by an addition."""
+    kind = {"leaky_relu": nn.LeakyReLU, "elu": nn.ELU}[name]
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(3, 4, 3), kind(inplace=written), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.a(x)
+            return self.c(self.b(y) if written else self.b(y) + y)
+
+    first, act = Conv(4, 3).named("a"), Activation(name).named("b")
+    body = first >> act if written else first >> act >> (rfcalc.ref("a") + rfcalc.ref("b"))
+    report = rfcalc.Report(rfcalc.Network(body >> Conv(2, 1), "3x6x6"))
+    assert report.totals.saved_bytes == kept_by(Block(), torch.randn(1, 3, 6, 6, requires_grad=True))
+
+
+def test_reshapes_of_heads_in_other_widths() -> None:
+    """Heads stay, the channels of each grow; nothing is touched where nothing has changed."""
+    layer = Reshape((2, -1, 6))
+    assert layer.in_proportion((Shape(4, 6),), (Shape(4, 6),)) is layer
+    assert layer.in_proportion((Shape(4, 6),), (Shape(8, 6),)) == Reshape((2, 4, 6))

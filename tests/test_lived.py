@@ -76,6 +76,7 @@ def conv(features: int) -> nn.Module:
 
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "plain": (lambda: nn.Sequential(conv(3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), conv(4)), (3, 12, 12)),
+    "dropped maps": (lambda: nn.Sequential(conv(3), nn.Dropout2d(), conv(4), nn.FeatureAlphaDropout()), (3, 12, 12)),
     "weight norm": (lambda: nn.Sequential(conv(3), nn.utils.parametrizations.weight_norm(conv(4))), (3, 12, 12)),
     "older weight norm": (lambda: nn.Sequential(conv(3), nn.utils.weight_norm(conv(4)), nn.ReLU()), (3, 12, 12)),
     "older spectral norm": (lambda: nn.Sequential(conv(3), nn.utils.spectral_norm(conv(4)), nn.ReLU()), (3, 12, 12)),

@@ -799,7 +799,7 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int) -> Non
         (["resnet18", "--amp", "int4"], ["int4", "bf16"]),
         (["resnet18", "--freeze", "layr1"], ["--freeze layr1 freezes nothing", "did you mean"]),
         (["resnet18", "--freeze", "maxpool"], ["freezes nothing", "have no parameters"]),
-        (["resnet18", "--budget", "many"], ["is not a number"]),
+        (["resnet18", "--budget", "many"], ["is no budget"]),
         (["resnet18", "--budget", "0"], ["is no budget"]),
         (["resnet18", "--device", "tpu"], ["tpu", "cpu"]),
         (["resnet18", "--infer", "--checkpoint"], ["in training only"]),

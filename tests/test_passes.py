@@ -13,6 +13,7 @@ import pytest
 import rfcalc
 from rfcalc import RfcalcError
 from rfcalc.cli import run as cli
+from rfcalc.render import render
 from rfcalc.report import schemas
 
 torch = pytest.importorskip("torch")
@@ -206,3 +207,80 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     told = capsys.readouterr().out
     assert "8 tiles in 2 passes and the whole equal" in told and "differs, as it must" in told
     assert cli(["tile", code, "-i", "1x32x32", "--passes", "--check-overlap", "8"]) == 2
+
+
+class Scaled(nn.Module):
+    """A convolution, what a function makes of its map, and another convolution."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.a, self.b, self.function = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), function
+
+    def forward(self, x: Any) -> Any:
+        return self.b(self.function(self.a(x)))
+
+
+def pooled_back(x: Any) -> Any:
+    """What ASPP does with the pooled image."""
+    y = F.adaptive_avg_pool2d(x, 1)
+    return torch.cat([x[:, :2], F.interpolate(y, size=x.shape[-2:], mode="bilinear", align_corners=False)[:, :2]], 1)
+
+
+def spread(x: Any) -> Any:
+    deviation, mean = torch.std_mean(x, (2, 3), keepdim=True)
+    return (x - mean) / deviation
+
+
+SCALED: dict[str, Any] = {
+    "the largest of all": lambda x: x / x.max(),
+    "all values' mean": lambda x: x - x.mean(),
+    "std_mean": spread,
+    "the sum of sizes": lambda x: x / x.norm(p=1, dim=(2, 3), keepdim=True),
+    "the largest size": lambda x: x / torch.linalg.vector_norm(x, ord=float("inf"), dim=(2, 3), keepdim=True),
+    "tokens' mean": lambda x: x * x.flatten(2).mean(-1)[..., None, None],
+    "tokens' norm": lambda x: F.normalize(x.flatten(2), dim=-1).reshape(x.shape),
+    "tokens normalised": lambda x: F.group_norm(x.reshape(*x.shape[:2], -1), 2).reshape(x.shape),
+    "ASPP": pooled_back,
+    "one window for all": lambda x: x * F.avg_pool2d(x, 32),
+    "a mask": lambda x: x * (x > 0).double().mean((2, 3), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_what_code_takes_of_a_whole_map(name: str) -> None:
+    torch.manual_seed(0)
+    module = Scaled(SCALED[name]).double().eval()
+    plan = rfcalc.tile(module, "1x32x32", tiles="2x2", passes=True)
+    x = torch.rand(2, 1, 32, 32).double() * torch.linspace(-1, 2, 32).double()
+    if "all" in name and "one" not in name:
+        x = x[:1]
+    with torch.no_grad():
+        found, whole = plan.run(rfcalc.in_passes(module), x), module(x)
+    assert len(plan.passes) == 1
+    assert torch.allclose(found, whole, rtol=0, atol=1e-12 * float(whole.abs().max()))
+
+
+REFUSED: dict[str, tuple[Any, str, str]] = {
+    "softmax over rows": (lambda x: x.softmax(-1), "softmax", "over the channels, or over windows"),
+    "a quantile": (lambda x: x / torch.quantile(x.flatten(2), 0.9, dim=-1)[..., None, None], "quantile", "small copy"),
+    "sorted": (lambda x: x.flatten(2).sort(-1).values.reshape(x.shape), "sort", "behind the tiles"),
+    "a layer of positions": (lambda x: F.layer_norm(x, x.shape[1:]), "layer_norm", "group normalisation of one group"),
+    "training": (lambda x: F.batch_norm(x, None, None, training=True), "batch_norm", "evaluation mode"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_sum_tells_is_refused_by_name(name: str) -> None:
+    function, node, done = REFUSED[name]
+    plan = rfcalc.tile(Scaled(function).eval(), "1x32x32", passes=True)
+    assert plan.barriers[0].node == node
+    told = render(rfcalc.tile(Scaled(function).eval(), "1x32x32").document(), "plain")
+    assert node in told and done in told
+
+
+def test_a_call_that_is_not_met_is_named() -> None:
+    module = Scaled(lambda x: x * torch.einsum("bchw->bc", x)[..., None, None]).double().eval()
+    plan = rfcalc.tile(module, "1x32x32", tiles="2x2", passes=True)
+    with pytest.raises(RfcalcError, match="einsum") as caught:
+        plan.run(rfcalc.in_passes(module), torch.rand(1, 1, 32, 32).double())
+    assert "make it by one of them" in str(caught.value)

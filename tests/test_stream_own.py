@@ -175,7 +175,6 @@ BLOCKED = {
     "turned": lambda m, x: m.c(x).flip(-1),
     "scaled by its mean": lambda m, x: (y := m.c(x)) * y.mean(-1, keepdim=True),
     "a kernel of the input": lambda m, x: F.conv1d(x, m.c(x).mean((0, 2)).view(2, 1, 1)),
-    "padded with ones": lambda m, x: m.c(F.pad(x, (1, 1), value=1.0)),
     "sorted": lambda m, x: m.c(x).sort(-1)[0],
     "a ramp": lambda m, x: m.c(x) + torch.linspace(0, 1, x.shape[-1]),
     "a spectrum of it all": lambda m, x: torch.fft.rfft(m.c(x)).abs(),
@@ -286,3 +285,51 @@ def test_lengths_that_do_not_go_together_are_named() -> None:
     plan = rfcalc.stream(whole, {"x": "1x96", "y": "1x70"})
     assert plan.blockers[0].node == "y"
     assert "its 70 positions do not go with the 96 of x" in plan.blockers[0].why
+
+
+def test_a_written_stream_holds_what_no_checkpoint_has(tmp_path: Path) -> None:
+    """A window that is a buffer under another name, and a table of tokens that is the module's own."""
+    whole = Made(
+        lambda m, x: m.c(m.e(spectrum(x).abs().sum(1).clamp(0, 8).long()).transpose(1, 2)),
+        e=nn.Embedding(9, 4),
+        c=conv(4, 2),
+    )
+    stream = rfcalc.to_stream(whole_numbers(whole), "1x160")
+    (file := tmp_path / "written.py").write_text(to_source(stream), encoding="utf-8")
+    written = run_path(str(file))["Made"]()
+    written.net.load_state_dict(whole.state_dict(), strict=False)
+    x = torch.randn(1, 1, 320)
+    for a, b in ((0, 8), (8, 48), (48, 320)):
+        assert torch.equal(written(x[..., a:b]), stream(x[..., a:b]))
+    assert torch.equal(written.flush(), stream.flush())
+    large = Made(lambda m, x: F.conv1d(x, m.k), k=torch.randn(2, 1, 5000))
+    text = to_source(rfcalc.to_stream(large, "1x6000"))
+    assert "The module computes net.conv1d.weight, and no checkpoint of it holds them" in text
+
+
+def test_a_module_that_the_command_names_is_exported_with_its_kernels(tmp_path: Path) -> None:
+    from rfcalc.cli import run
+
+    code = """import torch
+from torch.nn import functional as F
+class Smooth(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("k", torch.hann_window(9)[None, None])
+    def forward(self, x):
+        return F.conv1d(x, self.k, padding=4)
+smooth = Smooth()
+"""
+    (file := tmp_path / "smooth.py").write_text(code)
+    out = tmp_path / "written.py"
+    assert run(["export", f"{file}:smooth", "--input", "1x96", "--to", "torch", "--stream", "-o", str(out)]) == 0
+    written, x = run_path(str(out))["Smooth"](), torch.randn(1, 1, 96)
+    got = torch.cat([*(written(part) for part in x.split(7, -1)), written.flush()], 2)[..., written.latency :]
+    assert torch.allclose(got, run_path(str(file))["smooth"](x), atol=1e-6)
+
+
+def test_a_transform_is_not_written_as_what_it_is_not() -> None:
+    from rfcalc import from_torch, to_torch
+
+    with pytest.raises(RfcalcError, match="a transform cannot be built"):
+        to_torch(from_torch(Made(lambda m, x: torch.fft.rfft(x).abs()), "1x96").network)

@@ -212,3 +212,56 @@ def test_code_that_follows_no_rule_is_a_barrier() -> None:
     module = Code(lambda m, x: m[0](x) if x.shape[-1] == 48 else m[1](x), conv(1, 2), conv(1, 2, 5))
     plan = rfcalc.tile(module.eval(), (1, 40, 48))
     assert plan.status == "barrier" and "as they were read" in plan.barriers[0].why, plan.barriers
+
+
+class Given(torch.nn.Module):
+    """Code that gives an operator a number which it computes from the size of its input."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.conv, self.function = torch.nn.Conv2d(1, 2, 3, padding=1), function
+
+    def forward(self, x: Any) -> Any:
+        return self.function(self.conv(x))
+
+
+SIZED: dict[str, Any] = {
+    "divided by the size": lambda x: x / x.shape[-1],
+    "a tensor of the size": lambda x: x / torch.tensor(float(x.shape[-1])),
+    "the size added": lambda x: x + x.shape[-2],
+    "filled with the size": lambda x: x + torch.full((1, 1, 1, 1), float(x.shape[-1])),
+    "the mean of all positions": lambda x: x + torch.arange(x.shape[-1]).to(x).mean(),
+    "the count of all positions": lambda x: x * torch.ones(x.shape[-2:]).to(x).sum(),
+    "a slope": lambda x: torch.nn.functional.leaky_relu(x, x.shape[-1] / 100),
+    "a bound": lambda x: x.clamp(max=float(x.shape[-1]) / 100),
+    "a share, up to one": lambda x: x * min(1, x.shape[-1] / 24),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_numbers_that_depend_on_the_size_are_barriers(name: str) -> None:
+    """No layer holds them, and a tile would be computed with others."""
+    module = Given(SIZED[name]).double().eval()
+    plan = rfcalc.tile(module, "1x32x32", tiles="2x2")
+    assert plan.barriers and plan.barriers[0].kind == "number", plan.barriers
+    assert "depends on the size" in plan.barriers[0].why and "a buffer or an argument" in render(
+        plan.document(), "plain"
+    )
+
+
+def test_numbers_that_do_not_depend_on_the_size_are_none() -> None:
+    def function(x: Any) -> Any:
+        y = torch.nn.functional.leaky_relu(x / 7.5 + torch.tensor(0.25), 0.2).clamp(max=3.0)
+        return y * torch.full_like(y, 0.5) + torch.zeros(1).to(x) + x.new_ones(x.shape[-2:])
+
+    module = Given(function).double().eval()
+    plan = rfcalc.tile(module, "1x32x32", tiles="2x2")
+    x = torch.rand(1, 1, 32, 32).double()
+    with torch.no_grad():
+        assert plan.axes[0].halo == (1, 1) and torch.allclose(plan.run(module, x), module(x), rtol=0, atol=1e-12)
+
+
+def test_sizes_are_told_where_only_values_depend_on_the_size() -> None:
+    module = Given(lambda x: torch.nn.functional.avg_pool2d(x / x.shape[-1] + x.shape[-2], 2))
+    assert "every size from 2 on" in render(rfcalc.sizes(module, "1x32x32").document(), "plain")
+    assert rfcalc.tile(module, "1x32x32", at="conv", tiles="2x2").status == "exact"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import rfcalc
 from rfcalc import MaxPool, MaxUnpool, RfcalcError
+from rfcalc.cli import run
 from rfcalc.receptive.region_walk import regions
 
 
@@ -137,7 +138,7 @@ def test_the_indices_are_counted_once_and_nothing_is_learned() -> None:
     report = rfcalc.analyze(rfcalc.from_torch(module, "1x8x8").network)
     assert report.totals.params == sum(p.numel() for p in module.parameters())
     assert report.totals.macs == 64 * 9 * 2 + 16 * 4 + 64 * 2
-    assert any("keeps the indices of its maxima" in told for told in report.assumptions)
+    assert any("keeps the indices of its maxima" in told for told in report.assumptions_of_memory)
 
 
 def test_indices_of_another_rank_are_not_taken_for_positions() -> None:
@@ -183,3 +184,12 @@ def test_what_memory_takes_for_granted_is_said() -> None:
         text = " ".join(found.document().notes)
         assert "the map that was pooled is kept until then" in text
         assert ("running statistics" in text) is infer
+
+
+def test_what_only_memory_takes_for_granted_is_not_said_of_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    target, given = "conv3-4 {maxpool2, identity} maxunpool2", ["--input", "3x8x8"]
+    assert run(["rf", target, *given]) == 0
+    assert "is kept until then" not in capsys.readouterr().out
+    for command in ("table", "memory"):
+        assert run([command, target, *given]) == 0
+        assert "is kept until then" in " ".join(capsys.readouterr().out.split())

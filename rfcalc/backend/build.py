@@ -15,6 +15,7 @@ from rfcalc.backend.graph import ExpressionModule, GraphScope, Instruction, Netw
 from rfcalc.backend.parts import NAMES
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, concrete, twin_of
 from rfcalc.core.errors import RfcalcError, Unsupported
+from rfcalc.core.layer import VIEW
 from rfcalc.core.sliding import choice
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped, forward, shapes_of_inputs
@@ -195,8 +196,14 @@ def attribute_paths(network: Network, names: Mapping[str, str] | None = None) ->
     taken: dict[str, None] = {}
     folders: set[str] = set()
     found: dict[str, str] = {}
+    whole = {node.name for node in network.nodes}
     for node in network.nodes:
         path = given.get(node.name)
+        if path is None and "." in node.name and node.layer.memory == VIEW:  # a view below a node leaves it its name
+            first, *rest = node.name.split(".")
+            for part in rest:
+                first += f"_{part}" if first in whole else f".{part}"
+            path = first
         if path is None:
             staged = bool(node.stage) and not dotted and not given
             path = f"{_word(node.stage)}.{node.name}" if staged else node.name

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from math import inf
 from typing import Any
 
 import torch
@@ -19,9 +20,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.plan.passes import Tokens
 
-Statistics = dict[str, Tensor]  # count, sum, square (sum of squares), low, high
-ADDED = ("count", "sum", "square")
+Statistics = dict[str, Tensor]  # count, sum, square (sum of squares), absolute (sum of), low, high
+ADDED = ("count", "sum", "square", "absolute")
 
 KINDS = {  # what a function is called, and the kind of node (with its operation) that it is read as
     "group_norm": "groupnorm",
@@ -29,7 +31,10 @@ KINDS = {  # what a function is called, and the kind of node (with its operation
     "mean": "mean",
     "linalg_vector_norm": "reduce:norm",
     **{name: f"reduce:{name}" for name in ("sum", "amax", "amin", "var", "std", "norm")},
+    **{f"avg_pool{n}d": "avgpool" for n in (1, 2, 3)},
 }
+BOTH = {"var_mean": ("var", "mean"), "std_mean": ("std", "mean")}  # calls that are read as two nodes
+EXTREMES = {"max": "amax", "min": "amin"}  # of all values, without an axis: as they are read
 NORMS = ("norm", "linalg_vector_norm")
 SPREADS = ("var", "std")
 POOLS = {f"adaptive_{op}_pool{n}d": op for op in ("avg", "max") for n in (1, 2, 3)}
@@ -74,7 +79,8 @@ class InPasses:
         except _Gathered:
             return met.found
         missing = next(name for name in cuts if name not in met.found)
-        raise _strange(missing, "the module does not call it")
+        told = f"the module makes it by none of the calls that are met: {', '.join(sorted({*KINDS, *POOLS, *BOTH}))}"
+        raise _strange(missing, told, "make it by one of them, or plan with the module that is run")
 
     @staticmethod
     def merged(one: Statistics, other: Statistics) -> Statistics:
@@ -122,8 +128,24 @@ class _Met(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "").strip("_")
+        if name in BOTH:
+            return tuple(self._met(one, getattr(torch, one), args, kwargs) for one in BOTH[name])
+        if name == "normalize":  # it takes its norm where no call is met
+            return self._normalize(*args, **kwargs)
+        return self._met(name, function, args, kwargs)
+
+    def _normalize(self, input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Tensor:  # noqa: A002
+        """`torch.nn.functional.normalize`."""
+        norm: Tensor = self._met("linalg_vector_norm", torch.linalg.vector_norm, (input, p, dim, True), {})
+        return torch.div(input, norm.clamp_min(eps), out=out)
+
+    def _met(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         kind = f"adaptive_pool:{POOLS[name]}" if name in POOLS else KINDS.get(name)
+        if name in EXTREMES and len(args) + len(kwargs) == 1:
+            kind = f"reduce:{name}"
         if kind is None or (name == "instance_norm" and not _instances(args, kwargs)):
+            return function(*args, **kwargs)
+        if kind == "avgpool" and kind not in self.run.calls:
             return function(*args, **kwargs)
         place = self.counts.get(kind, 0)
         self.counts[kind] = place + 1
@@ -139,9 +161,9 @@ class _Met(TorchFunctionMode):
                 return call.used(self.run.known[node])
         with torch._C.DisableTorchFunction():
             self.found[node] = call.taken(self.cuts[node])
-        if len(self.found) == len(self.cuts):
-            raise _Gathered
-        return function(*args, **kwargs)  # nothing that is gathered in this pass depends on it
+            if len(self.found) == len(self.cuts):
+                raise _Gathered
+            return call.used(self.found[node])  # nothing that is gathered in this pass depends on its values
 
     def checked(self) -> None:
         """Refuse a run that left out a node of the plan."""
@@ -155,10 +177,8 @@ def _instances(args: Any, kwargs: Any) -> bool:
     return bool(kwargs.get("use_input_stats", args[5] if len(args) > 5 else True))
 
 
-def _strange(node: str, why: str) -> RfcalcError:
-    return RfcalcError(
-        "the module's calls are not those of the plan", where=node, why=why, fix="plan with the module that is run"
-    )
+def _strange(node: str, why: str, fix: str = "plan with the module that is run") -> RfcalcError:
+    return RfcalcError("the module's calls are not those of the plan", where=node, why=why, fix=fix)
 
 
 class _StatisticsCall:
@@ -187,16 +207,22 @@ class _StatisticsCall:
         x = self.x
         if self.groups is not None:
             return tuple(range(2, x.dim() + 1))
-        if self.name in POOLS:
+        if self.name in POOLS or self.name.startswith("avg_pool"):
             return tuple(range(-int(self.name[-2]), 0))
         axes = self._given(1 if self.name in NORMS else 0, "dim", "axis")
         if axes is None:
-            raise _strange(self.node, "it takes items of a batch together")
+            return tuple(range(x.dim()))
         return (axes,) if isinstance(axes, int) else tuple(axes)
 
     def taken(self, cut: Any) -> Statistics:
         """Statistics of a part of the map."""
-        part = self.x[cut].to(torch.float64) if self.x.is_floating_point() else self.x[cut]
+        x = self.x
+        if isinstance(cut, Tokens):  # rows and columns lie along one axis
+            part = x.reshape(*x.shape[:-1], *cut.sizes)[cut.index]
+            part = part.reshape(*x.shape[:-1], -1)
+        else:
+            part = x[cut]
+        part = part.to(torch.float64) if part.is_floating_point() or part.dtype == torch.bool else part
         if self.groups is not None:
             part = part.reshape(part.shape[0], self.groups, -1, *part.shape[2:])
         count = 1
@@ -207,6 +233,7 @@ class _StatisticsCall:
             "count": torch.tensor(count),
             "sum": part.sum(axes, keepdim=True),
             "square": (part * part).sum(axes, keepdim=True),
+            "absolute": part.abs().sum(axes, keepdim=True),
             "low": part.amin(axes, keepdim=True),
             "high": part.amax(axes, keepdim=True),
         }
@@ -217,6 +244,8 @@ class _StatisticsCall:
         mean = known["sum"] / n
         if self.groups is not None:
             return self._normalised(mean, (known["square"] / n - mean * mean).clamp_min(0))
+        if self.name.startswith("avg_pool"):
+            return mean.to(x.dtype)
         if self.name in POOLS:
             return (mean if POOLS[self.name] == "avg" else known["high"]).to(x.dtype)
         value = self._value(known, mean).to(x.dtype)
@@ -237,10 +266,15 @@ class _StatisticsCall:
             return spread.sqrt() if self.name == "std" else spread
         if self.name in NORMS:
             order = self._given(0, "p", "ord", default=2)
+            if order in (1, inf):
+                return known["absolute"] if order == 1 else torch.maximum(known["low"].abs(), known["high"].abs())
             if order not in (2, "fro", None):
-                raise RfcalcError(f"a norm of order {order} is not gathered", where=self.node, fix="use order 2")
+                fix = "use order 1, 2 or infinity"
+                raise RfcalcError(f"a norm of order {order} is not gathered", where=self.node, fix=fix)
             return known["square"].sqrt()
-        return {"mean": mean, "sum": known["sum"], "amax": known["high"], "amin": known["low"]}[self.name]
+        return {"mean": mean, "sum": known["sum"], "amax": known["high"], "amin": known["low"]}[
+            EXTREMES.get(self.name, self.name)
+        ]
 
     def _normalised(self, mean: Tensor, variance: Tensor) -> Tensor:
         x = self.x

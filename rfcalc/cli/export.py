@@ -60,8 +60,11 @@ def command(
         if stream:
             from rfcalc.backend.stream import to_stream
             from rfcalc.backend.stream.source import to_source as streamed
+            from rfcalc.readers.streaming import module_of
 
-            write(streamed(to_stream(network, axis=axis), notes), output)
+            module = module_of(network)
+            made = to_stream(network, axis=axis) if module is None else to_stream(module, given, axis)
+            write(streamed(made, notes), output)
             return
         write(to_source(network, notes=notes), output)
         return

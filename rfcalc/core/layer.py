@@ -93,6 +93,11 @@ class Layer(Expr):
         return ""
 
     @property
+    def assumes_of_memory(self) -> str:
+        """What is taken for granted about the memory that it takes; told with what says how much that is."""
+        return ""
+
+    @property
     def assumes_evaluation(self) -> str:
         """What is taken for granted about it but where it is trained."""
         return ""
@@ -191,6 +196,11 @@ class Layer(Expr):
         given = self.given
         return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
 
+    def unvalued(self: L) -> L:
+        """The same layer without the number that it works with value by value, which no size hangs on."""
+        given = self.given
+        return type(self)(**{**given, "by": ()}) if given.get("by") else self
+
     def stated(self: L, x: Shape, like: Layer) -> L:
         """The same layer behind a map, with what it leaves open (the end of a slice, the step of a slice of one) as
         `like` has it, a layer of the same kind behind a larger map."""
@@ -219,6 +229,10 @@ class Layer(Expr):
         """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
         changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
         return ""
+
+    def is_met(self, x: Shape) -> bool:
+        """Whether the calls that this kind is read from are met where statistics are gathered, be it of them or not."""
+        return type(self).gathers is not Layer.gathers
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING

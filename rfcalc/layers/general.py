@@ -181,6 +181,7 @@ REDUCTIONS: dict[str, tuple[bool, bool, bool]] = {
 
 
 GATHERED = ("sum", "amax", "amin", "var", "std", "norm")  # from sums, sums of squares and extremes of pieces
+EXTREMES = ("max", "min")  # of all values; along some axes they have places, too
 
 
 @layer("reduce")
@@ -220,7 +221,11 @@ class Reduce(Layer):
         return self.op in _PRECISE.get(device, ())
 
     def gathers(self, x: Shape) -> str:
-        return self.shape.gathers(x) if self.op in GATHERED else ""
+        extreme = self.op in EXTREMES and self.shape.takes_all(x)
+        return self.shape.gathers(x) if self.op in GATHERED or extreme else ""
+
+    def is_met(self, x: Shape) -> bool:
+        return self.op in GATHERED or bool(self.gathers(x))
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=REDUCED(x=xs[0].dims))

@@ -16,6 +16,7 @@ from rfcalc.core.window import Slide
 
 ACTIVATED = Formula("activation", "prod(y)", "one evaluation for each value")
 MASK = Formula("saved", "prod(y)", "what was dropped, value by value")
+MASK_OF_MAPS = Formula("saved", "c", "which of the c maps were dropped")
 SLOPES = Formula("weights", "c", "one slope for each channel (or one in all)")
 GAINS = Formula("weights", "c", "one factor for each channel")
 SHIFTS = Formula("biases", "c", "one offset for each channel")
@@ -218,7 +219,6 @@ class Softmax(Layer):
 class GLU(Layer):
     """Gated linear unit: the first half of the channels times the sigmoid of the second (Dauphin 2017)."""
 
-    lies = "rows"
     spelling = Spelling(("glu",), "glu")
 
     def output(self, *xs: Shape) -> Shape:
@@ -268,12 +268,19 @@ def _rate(word: Word) -> float:
 
 @layer("dropout")
 class Dropout(Layer):
-    """Dropout: nothing at inference; a mask in training. Writes over its input by default."""
+    """Dropout: nothing at inference; a mask in training. Writes over its input by default.
+
+    Args:
+        p: the share that is dropped.
+        maps: whether whole maps, channel by channel, are dropped (``nn.Dropout2d``).
+    """
 
     p: float = 0.5
+    _: KW_ONLY
+    maps: bool = False
 
     lends = True
-    spelling = Spelling(("dropout",), "dropout rate0.2", values=("rate",), defaults="rate 0.5")
+    spelling = Spelling(("dropout",), "dropout rate0.2 maps", ("maps",), ("rate",), "rate 0.5, value by value")
     memory = IN_PLACE
     folds = True
 
@@ -287,14 +294,14 @@ class Dropout(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.p in (0, 1):  # PyTorch passes the input on, or multiplies by a single zero
             return Saved(batch_values=int(self.p))
-        return Saved(masks=MASK(y=y.dims))
+        return Saved(masks=MASK_OF_MAPS(c=y.channels) if self.maps else MASK(y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
-        return "dropout" + ("" if self.p == 0.5 else f" rate{self.p}")
+        return "dropout" + ("" if self.p == 0.5 else f" rate{self.p}") + flags(maps=self.maps)
 
     @classmethod
     def from_word(cls, word: Word) -> Dropout:
-        return cls(_rate(word))
+        return cls(_rate(word), maps=word.flag("maps"))
 
 
 @layer("stochastic_depth")

@@ -153,6 +153,11 @@ class AvgPool(Layer):
     def __post_init__(self) -> None:
         window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
+    def gathers(self, x: Shape) -> str:
+        whole = all(decide(n == one(self.geometry.kernel, i)) for i, n in enumerate(x.spatial))
+        padded = any(decide(k == 0) is not True for i, n in enumerate(x.spatial) for k in self.geometry.around(n, i))
+        return "value" if whole and not padded else ""
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         cost = _cost(self, xs, y)
         if not self.trainable:
@@ -343,6 +348,10 @@ class Mean(Layer):
             if not -len(x.dims) <= a < len(x.dims):
                 raise ShapeError(f"there is no axis {a} in {x}")
         return tuple(sorted({a % len(x.dims) for a in self.axes}))
+
+    def takes_all(self, x: Shape) -> bool:
+        """Whether all values of a map are taken together."""
+        return len(self._axes(x)) == len(x.dims)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -215,7 +215,7 @@ class Upsample(Layer):
 class PixelShuffle(Layer):
     """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
 
-    lies = "rows"
+    lies = "channels"
     packs = "out"
     factor: Size
 
@@ -261,7 +261,7 @@ class PixelShuffle(Layer):
 class PixelUnshuffle(Layer):
     """The reverse: r × r positions become r² channels (space to depth)."""
 
-    lies = "rows"
+    lies = "channels"
     packs = "in"
     factor: Size
 

@@ -59,7 +59,7 @@ class MaxUnpool(Layer):
         window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     @property
-    def assumes(self) -> str:
+    def assumes_of_memory(self) -> str:
         return "maxunpool: the map that was pooled is kept until then (PyTorch keeps the indices of its maxima)"
 
     def output(self, *xs: Shape) -> Shape:

@@ -221,7 +221,7 @@ class Fit:
     def assumptions(self) -> list[str]:
         """What the network was read with, but that it is evaluated, where it trains here."""
         evaluated = {node.layer.assumes_evaluation for node in self.memory.report.network.nodes}
-        return [a for a in self.memory.report.assumptions if self.memory.infer or a not in evaluated]
+        return [a for a in self.memory.report.assumptions_of_memory if self.memory.infer or a not in evaluated]
 
     _repr_html_ = displayed
 

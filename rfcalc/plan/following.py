@@ -64,6 +64,7 @@ class Following:
     Args:
         checks: by position, what code asked before it, of this way through the code.
         masked: whether masks that differ from size to size were left out: sizes are told, but not what is read.
+        valued: a node that works with a number which the code computes from a size; no size hangs on it, values do.
     """
 
     def __init__(
@@ -73,12 +74,14 @@ class Following:
         guards: Sequence[Guard] = (),
         checks: Mapping[int, Sequence[Check]] | None = None,
         masked: bool = False,
+        valued: str = "",
     ) -> None:
         self.network = network
         self.rules = rules
         self.guards = guards
         self.checks = checks or {}
         self.masked = masked
+        self.valued = valued
 
     def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
         """The layer of a position behind maps of these shapes."""
@@ -102,7 +105,7 @@ class Following:
     def refusing(self, number: int) -> Following:
         """The same, of code that refuses what answers one of its conditions otherwise."""
         checks = {p: [c._replace(refuses=c.number == number) for c in found] for p, found in self.checks.items()}
-        return Following(self.network, self.rules, self.guards, checks, self.masked)
+        return Following(self.network, self.rules, self.guards, checks, self.masked, self.valued)
 
     def read_by(self, position: int) -> set[int]:
         """The positions whose lengths the rules of a layer read."""
@@ -172,11 +175,14 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
     told_by = _Code([watched[i] for i in order], steps, arity, lengths) if watched else None
-    nodes, masked = list(network.nodes), False
+    nodes, masked, valued = list(network.nodes), False, ""
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
         if all(layer == layers[0] for layer in layers):
             continue
+        if len({layer.given.get("by") for layer in layers}) > 1:
+            layers, valued = [layer.unvalued() for layer in layers], valued or node.name
+            nodes[position - arity] = node._replace(layer=layers[0])
         if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
             layers, masked = [layer.unmasked() or layer for layer in layers], True
         if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
@@ -197,10 +203,11 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
             if len(set(told)) > 1:
                 rule = told_by.rule(position, told) if told_by is not None else None
                 found.append((path, rule or _rule(node, position, path, told, readings, lengths)))
-    if rules:
+    if rules or valued:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
-    return Following(network, rules, checks=told_by.checks() if told_by is not None else None, masked=masked)
+    checks = told_by.checks() if told_by is not None else None
+    return Following(network, rules, checks=checks, masked=masked, valued=valued)
 
 
 class _Code:
@@ -301,6 +308,9 @@ def _rule(
     node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading], varied: _Lengths
 ) -> Rule:
     """The simplest rule over earlier maps that gives these numbers; the same axis and nearer maps come first."""
+    numbers = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in told)
+    if not all(isinstance(v, int) for v in told):
+        raise Unfollowed(node.name, f"{path[0]} is {numbers} in {len(told)} readings: code computes it from a size")
     network = readings[0].network
     own = network.sources[position - network.arity]
     order = [*own, *(p for p in range(position - 1, -1, -1) if p not in own)]
@@ -328,7 +338,6 @@ def _rule(
                 for share in (_lower_half, _upper_half, _all):
                     if all(v == share(d) for v, d in zip(told, missing, strict=True)):
                         return Rule(partial(_of_two, share, p, q, i), (p, q))
-    numbers = ", ".join(map(str, told))
     raise Unfollowed(node.name, f"{path[0]} is {numbers} in {len(told)} readings, which follows no earlier map")
 
 

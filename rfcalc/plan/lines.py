@@ -82,6 +82,7 @@ class LineView:
         self.barriers: list[Barrier] = []
         self.align = 1
         self._blocked = [False] * count
+        self._even: list[frozenset[int]] = [frozenset()] * count  # constants: the axes along which all values are alike
         self._others: list[list[Place | None]] | None = None
         self.unequal = False
         self.rank = max(x.rank for x in shapes[: network.arity])
@@ -127,6 +128,7 @@ class LineView:
             self._bar(position, "the operator was not understood")
             return
         if all(self.places[s] is None for s in sources):
+            self._even[position] = self._evenly(position, node, sources)
             return
         if node.layer.row_major:
             self._lay_out(position, sources[0])
@@ -203,25 +205,54 @@ class LineView:
             return
         place = found[0][1]
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
-            level = s >= self.network.arity and self.network.nodes[s - self.network.arity].layer.level
-            if self.places[s] is None and not level and self._differs(x, alternatives, place.axis, y):
+            if self.places[s] is None and self._differs(x, alternatives, place.axis, y, self._even[s]):
                 self._bar(position, "a constant that differs from place to place is joined here")
                 return
         self._put(position, place, densities.pop())
         for s, _, index, _ in found:
             self._edge(position, s, index)
 
+    def _evenly(self, position: int, node: Node, sources: Sequence[int]) -> frozenset[int]:
+        """The axes of a constant map along which all of its values are alike: what is resized or expanded from one
+        position, say."""
+        y = self.shapes[position]
+        if node.layer.level:
+            return frozenset(range(len(y.dims)))
+        even = {d for d, n in enumerate(y.dims) if n == 1}
+        if sources and not node.layer.row_major:
+            xs = tuple([self.shapes[s] for s in sources])
+            relation = list(zip(sources, xs, reads_of(node, xs, y), strict=True))
+            even |= {d for d in range(len(y.dims)) if all(self._alike(d, *one, y) for one in relation)}
+        return frozenset(even)
+
+    def _alike(self, d: int, source: int, x: Shape, alternatives: Any, y: Shape) -> bool:
+        """Whether all units along an axis read values of a constant that are alike."""
+        for reads in alternatives:
+            if reads is POINTWISE:
+                if d not in self._even[source] and x.dims[d] != 1:
+                    return False
+                continue
+            for e, (out, index) in enumerate(reads):
+                if out != d or type(index) is All:
+                    continue
+                if not isinstance(index, (Slide, Table)) or (e not in self._even[source] and x.dims[e] != 1):
+                    return False
+                low, high = read(index, 0, int(y.dims[d]) - 1)
+                if index.border == Border.ZEROS and (low < 0 or high >= x.dims[e]):
+                    return False
+        return True
+
     @staticmethod
-    def _differs(x: Shape, alternatives: Any, carrier: int, y: Shape) -> bool:
-        """Whether units along the axis read different positions of a map that does not depend on the input."""
+    def _differs(x: Shape, alternatives: Any, carrier: int, y: Shape, even: frozenset[int]) -> bool:
+        """Whether units along the axis read different values of a map that does not depend on the input."""
         if y.dims[carrier] == 1:
             return False
         for reads in alternatives:
             if reads is POINTWISE:
-                return bool(x.dims[carrier] != 1)
+                return bool(x.dims[carrier] != 1 and carrier not in even)
             if any(
-                out == carrier and type(index) is not All and n != 1
-                for (out, index), n in zip(reads, x.dims, strict=True)
+                out == carrier and type(index) is not All and n != 1 and e not in even
+                for e, ((out, index), n) in enumerate(zip(reads, x.dims, strict=True))
             ):
                 return True
         return False
@@ -251,9 +282,19 @@ class LineView:
         return self._unlike(other)
 
     def _unlike(self, other: LineView) -> int | None:
-        """The first position whose map lies otherwise than in another view."""
-        pairs = enumerate(zip(self.places, other.places, strict=True))
-        return next((p for p, (a, b) in pairs if a != b), None)
+        """The first position whose map lies otherwise than in another view; or a constant made of one that has another
+        size there (the mean of all positions, say), whose values may be others."""
+        for p, (a, b) in enumerate(zip(self.places, other.places, strict=True)):
+            if a != b or (a is None and self._made_of_another(p, other)):
+                return p
+        return None
+
+    def _made_of_another(self, position: int, other: LineView) -> bool:
+        mine, theirs, arity = self.shapes, other.shapes, self.network.arity
+        if position < arity or mine[position].dims != theirs[position].dims:
+            return False
+        sources = self.network.sources[position - arity]
+        return any(self.places[s] is None and mine[s].dims != theirs[s].dims for s in sources)
 
     @property
     def wraps(self) -> bool | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
@@ -44,6 +45,13 @@ class Gathered(NamedTuple):
     nodes: tuple[str, ...]
     maps: tuple[str, ...]
     plan: TilePlan
+
+
+class Tokens(NamedTuple):
+    """The part of a map whose rows and columns lie along its last axis: their numbers, and the index of the part."""
+
+    sizes: tuple[int, ...]
+    index: Any
 
 
 class PassPlan:
@@ -80,8 +88,8 @@ class PassPlan:
         self._shapes = forward(self.network, self.inputs).shapes
         self.gathered = self._gathered()
         self.calls: dict[str, tuple[str, ...]] = {}
-        for node in self.network.nodes:
-            if type(node.layer).gathers is not Layer.gathers:
+        for position, node in enumerate(self.network.nodes, self.network.arity):
+            if len(node.inputs) == 1 and node.layer.is_met(self._read(position)):
                 operation = getattr(node.layer, "op", "")
                 kind = f"{node.layer.kind}:{operation}" if operation else node.layer.kind
                 self.calls[kind] = (*self.calls.get(kind, ()), node.name)
@@ -154,7 +162,7 @@ class PassPlan:
         passes = []
         for level in range(max(self.gathered.values(), default=-1) + 1):
             nodes = tuple(name for name, at in self.gathered.items() if at == level)
-            maps = tuple(self.network.node(name).inputs[0] for name in nodes)
+            maps = tuple(self._map(name) for name in nodes)
             plan = self._tiles(tuple(dict.fromkeys(maps)))
             if plan.barriers:
                 self.barriers = plan.barriers
@@ -166,6 +174,20 @@ class PassPlan:
             self.barriers = moving.barriers
             return
         self.passes, self.last = tuple(passes), moving
+
+    def _map(self, name: str) -> str:
+        """The map of which a node takes statistics; where its rows and columns lie along one axis, the map before."""
+        read = self.network.node(name).inputs[0]
+        return self.network.node(read).inputs[0] if self.tokens(name) else read
+
+    def tokens(self, name: str) -> bool:
+        """Whether a node reads a map that is laid out anew, with all positions along its last axis."""
+        read = self.network.node(name).inputs[0]
+        if read in self.network.inputs or not self.network.node(read).layer.row_major:
+            return False
+        y = self._shapes[self.network.position(read)]
+        x = self._shapes[self.network.position(self.network.node(read).inputs[0])]
+        return x.rank == self.rank > 1 and y.dims == (*x.dims[: -x.rank], prod(x.spatial))
 
     def _has_positions(self, outputs: Sequence[str]) -> bool:
         network = self._network(self._known(tuple(self.gathered)), outputs)
@@ -302,10 +324,13 @@ class Part:
     def __init__(self, plan: PassPlan, one: Gathered, function: Any, source: Any, known: dict[str, Any]) -> None:
         self.one = OneTile(one.plan, None, source)  # type: ignore[arg-type]  # it only reads and cuts here
         self.wanted = dict(zip(one.nodes, one.maps, strict=True))
+        self.tokens = {name for name in one.nodes if plan.tokens(name)}
         self.ready = function.knowing(plan, known)
 
     def __call__(self, job: Job) -> Done:
-        cuts = {node: self.one.cut(job.tile, map_) for node, map_ in self.wanted.items()}
+        cuts: dict[str, Any] = {node: self.one.cut(job.tile, map_) for node, map_ in self.wanted.items()}
+        for node in self.tokens:
+            cuts[node] = Tokens(job.lengths[self.wanted[node]], cuts[node])
         return Done(job.number, job.tile, self.ready.gather(self.one.taken(job.tile), cuts))
 
 

@@ -136,6 +136,10 @@ class TilePlan:
             AxisTiles(self.following, self.inputs, axis, self.walked, multiple) for axis in range(self.rank)
         )
         self.barriers: tuple[Barrier, ...] = self._barriers()
+        if (
+            following is not None and unfollowed is not None
+        ):  # the sizes are known: only what lies behind the node is not
+            unfollowed = unfollowed if any(n.name == unfollowed.node for n in self.network.nodes) else None
         if unfollowed is not None and not self.barriers:
             name = self.network.outputs[0]
             self.barriers = (unfollowed._replace(node=unfollowed.node or name),)

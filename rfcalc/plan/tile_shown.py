@@ -27,6 +27,11 @@ NO_PASSES = {  # what takes all positions and is no sum of them
     "roll": "it moves the end to the beginning: pad or crop instead",
     "upsample": "its factor depends on the size: resize by a whole factor",
     "adaptive_pool": "its windows depend on the size: use a pool with a fixed window, or one for the whole map",
+    "batchnorm": "in training it takes the statistics of the batch: in evaluation mode it has its own (module.eval())",
+    "layernorm": "it takes in all positions: normalise over the channels, or use group normalisation of one group",
+    "reduce": "it is no sum of positions: compute it once, on a small copy of the image, and give it as a number",
+    "along": "it runs along all positions: run it on the joined output, behind the tiles",
+    "number": "give it a number that is the same for every tile: a buffer or an argument, for the whole image",
     "recurrent": "its state goes through all positions: run it as a stream (rfcalc stream)",
 }
 

@@ -35,6 +35,23 @@ class Known:
         self.readings: dict[Any, Reading | RfcalcError] = {}
 
 
+def sized_number(known: Known, first: Network, following: Following) -> tuple[str, str] | None:
+    """A node whose operator is given a number that code computes from the size of its input, and what is said of it."""
+    why = "the code gives it a number that depends on the size of the map"
+    if following.valued:
+        return following.valued, why
+    mine = getattr(first.source, "amounts", {})
+    for read in known.readings.values():
+        if not isinstance(read, Reading):
+            continue
+        theirs = getattr(read.network.source, "amounts", {})
+        both = {node.name for node in read.network.nodes}
+        for name in [node.name for node in first.nodes if node.name in both]:
+            if repr(mine.get(name)) != repr(theirs.get(name)):
+                return name, why
+    return None
+
+
 def followed_in_steps(target: Any, first: Target) -> tuple[Following, tuple[str, ...], int]:
     """The same for sizes that differ from the first one by multiples of a step: the least one for which rules are
     found, 1 if they hold for every size.
@@ -42,7 +59,7 @@ def followed_in_steps(target: Any, first: Target) -> tuple[Following, tuple[str,
     Raises:
         RfcalcError: as `followed`, for each step.
     """
-    target = Known(target)
+    target = target if isinstance(target, Known) else Known(target)
     try:
         return *followed(target, first), 1
     except RfcalcError as error:
@@ -95,7 +112,7 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
     while True:
         try:
             rules = follow(readings)
-            found = Following(rules.network, rules.rules, guards)
+            found = Following(rules.network, rules.rules, guards, valued=rules.valued)
             made = forward(found.at(base), base)
         except Unfollowed as unfollowed:
             raise untold(what, unfollowed.why, unfollowed.node) from None

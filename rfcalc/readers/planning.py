@@ -237,6 +237,9 @@ def families_listed() -> Document:
     return Document("families of networks", (Table(columns, tuple(lines)),))
 
 
+BUDGETS = 'give bytes: --budget 24GB, 512KiB or 320000 (in Python budget="24GB")'
+
+
 def budget_of(given: Any) -> int | None:
     """Bytes from a number or a text with a unit.
 
@@ -252,7 +255,10 @@ def budget_of(given: Any) -> int | None:
 
     if isinstance(given, str):
         number = re.fullmatch(r"(.*\d)\s*b(ytes?)?", given.strip(), re.IGNORECASE)
-        found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
+        try:
+            found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
+        except RfcalcError:
+            raise RfcalcError(f"{given!r} is no budget", fix=BUDGETS) from None
         if given.strip().isdecimal() and 0 < found < 1024:
             raise RfcalcError(
                 f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB"
@@ -260,7 +266,7 @@ def budget_of(given: Any) -> int | None:
     else:
         found = int(given) if isinstance(given, float) and given.is_integer() else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise RfcalcError(f"{given!r} is no budget", fix='give bytes, such as "24GB", "512KiB" or 320000')
+        raise RfcalcError(f"{given!r} is no budget", fix=BUDGETS)
     return found
 
 
@@ -352,10 +358,13 @@ def tile(
     if asked.again:
         found = target = asked.read(input)
         if found.bound:
-            from rfcalc.readers.again import followed_in_steps
+            from rfcalc.readers.again import Known, followed_in_steps, sized_number
 
+            known = Known(given)
             try:
-                following, told, multiple = followed_in_steps(given, found)
+                following, told, multiple = followed_in_steps(known, found)
+                if (number := sized_number(known, found.network, following)) is not None:
+                    unfollowed = Barrier(number[0], "number", number[1])
             except RfcalcError as error:
                 unfollowed = Barrier(error.where or "", "size", f"its sizes cannot be followed: {error.why}")
             target = found._replace(assumptions=(*found.assumptions, *told))

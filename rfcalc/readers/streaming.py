@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, Unsupported
 from rfcalc.graph.forward import Shaped
+from rfcalc.graph.network import Network
 from rfcalc.readers.target import analyze
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def stream(
         name=report.target,
         assumptions=tuple(report.assumptions),
     )
-    module = _module(target, report)
+    torch = sys.modules.get("torch")
+    held = torch is not None and isinstance(target, torch.nn.Module)
+    module = target if held else module_of(report.network)
     if module is None:
         return made if not made.possible else replace(made, assumptions=(*made.assumptions, *_unbuilt(report, made)))
     attention = None if made.possible else gathered(report, at)
@@ -97,16 +100,11 @@ def _told(error: RfcalcError) -> str:
     return f"{error.what}: {error.why}" if error.why else error.what
 
 
-def _module(target: Any, report: Any) -> Any:
-    """The PyTorch module that a target is, or names, with its weights; None where it is none."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None
-    if isinstance(target, torch.nn.Module):
-        return target
-    source = getattr(report.network, "source", None)
+def module_of(network: Network) -> Any:
+    """The PyTorch module that a network was read from, with its weights; None where it was not."""
+    torch, source = sys.modules.get("torch"), getattr(network, "source", None)
     module = getattr(source, "module", None)
-    if source is None or not isinstance(module, torch.nn.Module):
+    if torch is None or source is None or not isinstance(module, torch.nn.Module):
         return None
     return module if source.make is None else source.make()
 

@@ -406,6 +406,12 @@ class Report:
             said |= dict.fromkeys(filter(None, (node.layer.assumes, node.layer.assumes_evaluation)))
         return tuple(said)
 
+    @property
+    def assumptions_of_memory(self) -> tuple[str, ...]:
+        """What was taken for granted, with what concerns memory alone."""
+        told = (node.layer.assumes_of_memory for node in self.network.nodes)
+        return tuple(dict.fromkeys((*self.assumptions, *filter(None, told))))
+
     def receptive_field(self, position: int) -> ReceptiveField:
         """What the units of a position see of the first input."""
         return next(iter(self.receptive_fields(position).values()))

@@ -164,7 +164,7 @@ def _totals(report: Report) -> list[str]:
         "",
         "memory: values, K = 1000, two digits; MB = 10^6 bytes, MiB = 2^20; ReLU and dropout are written in place",
     ]
-    return [*found, *(f"assumed: {a}" for a in report.assumptions)]
+    return [*found, *(f"assumed: {a}" for a in report.assumptions_of_memory)]
 
 
 def _erratum(printed: LectureTotal) -> list[str]:

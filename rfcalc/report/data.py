@@ -87,7 +87,7 @@ def of_report(report: Report) -> ReportJson:
         },
         "inputs": {name: plain(shape.dims) for name, shape in report.inputs.items()},
         "conventions": report.conventions,
-        "assumptions": list(report.assumptions),
+        "assumptions": list(report.assumptions_of_memory),
         "complete": report.complete,
         "layers": [of_row(row) for row in report],
         "totals": of_totals(report.totals),

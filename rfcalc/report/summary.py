@@ -59,5 +59,5 @@ def _totals(report: Report, rule: str) -> list[str]:
         f"Params size: {least}{megabytes(params)} ({binary(params)})",
         rule,
         f"{report.dtype}; MB = 10^6 bytes, MiB = 2^20; activations and dropout are written in place",
-        *(f"assumed: {a}" for a in report.assumptions),
+        *(f"assumed: {a}" for a in report.assumptions_of_memory),
     ]

@@ -463,7 +463,7 @@ def notes(report: Report) -> tuple[str, ...]:
         named = idle[0].name if len(idle) == 1 else f"{idle[0].name} … {idle[-1].name}"
         count = "1 weight layer reads" if len(idle) == 1 else f"{len(idle)} weight layers read"
         found.append(f"rf *: {count} maps whose units see more than the whole {image} already ({named})")
-    found += [f"assumed: {a}" for a in report.assumptions]
+    found += [f"assumed: {a}" for a in report.assumptions_of_memory]
     return tuple(found)
 
 

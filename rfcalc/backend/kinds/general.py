@@ -16,7 +16,6 @@ BY = {"plus": "({{0}} + {})", "times": "({{0}} * {})", "rsub": "({} - {{0}})", "
 BY |= {"pow": "({{0}} ** {})", "fmod": "torch.fmod({{0}}, {})", "clamp": "{{0}}.clamp({}, {})"}
 BY |= {"maximum": "{{0}}.clamp(min={})", "minimum": "{{0}}.clamp(max={})"}
 BY |= {name: f"({{{{0}}}} {SIGNS[name]} {{}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
-COMPLEX = ("real", "imag", "angle", "conj_physical")
 TWO = ["maximum", "minimum", "fmod", "atan2", "logical_and", "logical_or", "logical_xor"]
 
 
@@ -33,8 +32,6 @@ def elementwise(at: At) -> Twin:
         return text_only(f"({{0}} {SIGNS[name]} {{1}})")
     if count == 3 and name == "where":
         return text_only("torch.where({0}.bool(), {1}, {2})")
-    if count == 1 and name in COMPLEX:
-        return text_only(f"torch.{name}({{0}})")
     if (count == 1 and name in UNARY and name not in NUMBERED) or (count == 2 and name in TWO):
         return text_only(f"{NAMED.get(name, f'torch.{name}')}({', '.join(f'{{{i}}}' for i in range(count))})")
     maps = "one map" if count == 1 else f"{count} maps"
@@ -147,6 +144,14 @@ def _along(at: At) -> int:
 
 @twin("along")
 def along(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: a transform, of which only what it reads is known.
+    """
+    if at.layer.function == "transform":
+        raise Unsupported(
+            "a transform cannot be built", why="the numbers that it multiplies with are not kept", fix=KEEP
+        )
     layer, kept = at.layer, "" if at.layer.keep is None else f"{at.layer.keep}, "
     text = f"{{0}}.{layer.function}({kept}{_along(at)})"
     return text_only(text if layer.function in ("cumsum", "cumprod", "logcumsumexp", "argsort") else f"{text}[0]")

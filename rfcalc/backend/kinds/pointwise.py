@@ -77,7 +77,9 @@ def halves(at: At) -> Twin:
 @twin("dropout")
 def dropout(at: At) -> Twin:
     rate = at.layer.p if at.dropout is None else at.dropout
-    return Twin(call("nn.Dropout", rate, inplace=True if at.in_place else None))
+    rank = len(at.x.dims) - 1
+    kind = f"nn.Dropout{rank}d" if at.layer.maps and at.x.channel == 0 and rank in (1, 2, 3) else "nn.Dropout"
+    return Twin(call(kind, rate, inplace=True if at.in_place else None))
 
 
 @twin("stochastic_depth")

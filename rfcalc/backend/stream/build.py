@@ -25,6 +25,7 @@ from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.layers.index_sum import Ruled
+from rfcalc.layers.resample import Pad
 from rfcalc.plan.attention import gathered
 from rfcalc.plan.blockers import NoStream
 from rfcalc.plan.stream import StreamPlan, plan
@@ -43,6 +44,7 @@ class Stream(Streamed):
     texts: dict[int, str]  # what is run for each line, as source
     calls: dict[str, ConstructorCall | Learned]  # what stands at each path
     ties: dict[str, str]  # paths of modules with the parameters of another
+    own: frozenset[str] | None = None  # what a checkpoint of the module holds that it was made of
 
     @property
     def state_bytes(self) -> int:
@@ -126,7 +128,10 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
     if kinds:
         sizes = {name: kind.itemsize for name, kind in kinds.items()}
         found = plan(walked, axis, at=at, itemsize=size, dtype=found.dtype, sizes=sizes, assumptions=assumptions)
-    return from_plan(found, graph, kinds)
+    made = from_plan(found, graph, kinds)
+    if isinstance(target, nn.Module) and not isinstance(target, NetworkModule):
+        made.own = frozenset(target.state_dict())
+    return made
 
 
 def _target(
@@ -318,7 +323,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         if piece is not layer:
             return Way("window", twin_of(At(piece, xs, y, eps=eps)))
         geometry = getattr(layer, "geometry", None)
-        if layer.kind == "pad":
+        if isinstance(layer, Pad):
             return Way("window", _padded(layer, xs, y, at.axis - 1))
         if geometry is None:
             cut = _cropped(layer, at.axis, len(y.dims))
@@ -350,8 +355,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         cut = _cropped(layer, axis, len(y.dims), index.stride)
         if cut is not None:
             return Way("window", cut)
-        if layer.kind == "pad":
-            return Way("window", _padded(layer, xs, y, spatial))
+        if isinstance(layer, Pad):
+            return Way("window", _padded(layer, xs, y, spatial), fill=getattr(layer, "fill", 0.0))
         return Way("window", twin_of(At(_open(layer, y, at.axis), xs, y, eps=eps)))
     if isinstance(layer, Ruled):
         return Way("table", text_only(f"ruled({{0}}, {axis + 1}, {layer.rows}, {layer.by})"))
@@ -373,7 +378,8 @@ def _padded(layer: Any, xs: tuple[Shape, ...], y: Shape, axis: int) -> Twin:
     sides[axis] = (0, 0)
     if not any(a or b for a, b in sides):
         return Twin(None, "{0}")
-    return twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y))
+    numbers = (layer.fill,) if hasattr(layer, "fill") else ()
+    return twin_of(At(type(layer)(tuple(sides), layer.mode, *numbers), xs, y))
 
 
 def _cropped(layer: Any, axis: int, rank: int, step: int = 1) -> Twin | None:

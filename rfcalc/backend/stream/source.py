@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from torch import nn
@@ -37,6 +38,8 @@ PARTS: tuple[Any, ...] = (
     *(reads.Read, reads.StreamedMap, reads.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
     *(by_offset, chunks.hang, chunks.unfit),
 )
+
+MOST_WRITTEN = 4096  # values of a tensor that are written into the source
 
 IMPORTS = (
     "from collections.abc import Callable, Sequence",
@@ -89,7 +92,8 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
             body.append(f"        {again}._parameters = {first}._parameters")
         if isinstance(call, ConstructorCall):
             body += _numbers(path, call, stream.get_submodule(path))
-    body.append("        self.eval()")
+    values, missing = _values(stream)
+    body += [*values, "        self.eval()"]
     main = "\n".join(body)
     pieces = [inspect.getsource(part).rstrip() for part in PARTS]
     if any(line.how == "recurrent" for line in stream.lines):
@@ -102,6 +106,7 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
         f"Chunks are N×{sizes} but for that axis: {blocks}. The output is the whole run's, {stream.latency} late.",
         *(f"With each comes {line.name}, {_along(line)}." for line in beside),
         "Written by rfcalc; needs PyTorch only.",
+        *_unwritten(missing),
         *notes,
     ]
     helpers = parts(main)
@@ -111,6 +116,39 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
         if any(f"{word}." in piece for piece in (*helpers, main)):
             imports.insert(2, f"import {word}")
     return "\n\n\n".join([head + "\n\n" + "\n".join(imports), *helpers, *pieces, main]) + "\n"
+
+
+def _values(stream: Stream) -> tuple[list[str], list[str]]:
+    """Lines that set what the module computes, or holds under another name, and no checkpoint of it has; and the names
+    of what is too large to be written."""
+    lines: list[str] = []
+    missing: list[str] = []
+    own = stream.own
+    if own is None:
+        return lines, missing
+    for path, tensor in stream.state_dict().items():
+        if path.removeprefix("net.") in own or path.endswith("num_batches_tracked"):
+            continue
+        if tensor.numel() > MOST_WRITTEN:
+            missing.append(path)
+            continue
+        owner, _, name = path.rpartition(".")
+        numbers = wrap(", ".join(map(repr, tensor.flatten().tolist())), 103)
+        told = f", dtype={tensor.dtype}).view({', '.join(map(str, tensor.shape)) or '()'})"
+        lines += [f'        self.get_submodule("{owner}").{name}.data = torch.tensor([']
+        lines += [*(f"            {row}" for row in numbers), f"        ]{told}"]
+    return lines, missing
+
+
+def _unwritten(missing: list[str]) -> list[str]:
+    """What is said of values that stand nowhere."""
+    if not missing:
+        return []
+    names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    return [
+        f"The module computes {names}, and no checkpoint of it holds them: load what the stream itself holds,",
+        "torch.save(rfcalc.to_stream(module, …).state_dict(), …).",
+    ]
 
 
 def _along(line: StreamedMap) -> str:

@@ -7,16 +7,18 @@ from typing import Any
 
 import torch
 
-from rfcalc.backend.twin import At, Learned, Twin, twin, twin_of
+from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, call, text_only, twin, twin_of
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Alternatives, Layer
 from rfcalc.core.shape import Shape
+from rfcalc.core.sliding import one
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Identity
+from rfcalc.layers.resample import Pad
 from rfcalc.readers.imported import Imported
 
 
@@ -35,16 +37,25 @@ class Kept(Parameter):
 
 
 class Own(Elementwise):
-    """A function of each position as the module's code calls it: its text, and the tensor that it works with."""
+    """A function of each position as the module's code calls it: its text, and what it works with."""
 
-    __slots__ = ("dims", "held", "text")
+    __slots__ = ("dims", "held", "made", "text")
     kind = "own"
     dims: tuple[int, ...]
     held: torch.Tensor | None
+    made: ConstructorCall | None
     text: str
 
-    def __init__(self, function: str, text: str, held: torch.Tensor | None = None, dims: Any = ()) -> None:
+    def __init__(
+        self,
+        function: str,
+        text: str,
+        held: torch.Tensor | None = None,
+        dims: Any = (),
+        made: ConstructorCall | None = None,
+    ) -> None:
         super().__init__(function)
+        object.__setattr__(self, "made", made)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "held", held)
         object.__setattr__(self, "dims", tuple(dims))
@@ -62,24 +73,47 @@ class Own(Elementwise):
 @twin("own")
 def own(at: At) -> Twin:
     held = at.layer.held
-    return Twin(None, at.layer.text, None if held is None else Learned(tuple(held.shape)))
+    return Twin(at.layer.made, at.layer.text, None if held is None else Learned(tuple(held.shape)))
 
 
-def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | None:
+class Filled(Pad):
+    """Padding with a number that is not 0."""
+
+    __slots__ = ("fill",)
+    kind = "filled"
+    fill: float
+
+    def __init__(self, padding: Any, mode: Any = "zeros", fill: float = 0.0) -> None:
+        super().__init__(padding, mode)
+        object.__setattr__(self, "fill", fill)
+
+
+@twin("filled")
+def filled(at: At) -> Twin:
+    sides = [one(at.layer.padding, i) for i in reversed(range(at.x.rank))]
+    flat = ", ".join(str(n) for pair in sides for n in pair)
+    return text_only(f'F.pad({{0}}, ({flat}), value=float("{at.layer.fill!r}"))')
+
+
+def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | Filled | None:
     """A node as the module's code calls it, where the network says less: a change of type, a look-up in a table."""
+    if step is not None and isinstance(layer, Pad) and step.args.get("mode", "constant") == "constant":
+        return Filled(layer.padding, layer.mode, float(step.args["value"])) if step.args.get("value") else None
     if step is not None and layer.kind == "along" and layer.function == "transform" and step.name == "stft":
         return _fourier(step, int(y.dims[0]), held)
     if step is None or layer.kind != "elementwise":
         return None
     if layer.function == "cast":
         return Own("cast", f"{{0}}.to({step.out.dtype})")
+    if layer.function in ("imag", "conj_physical"):
+        return Own(layer.function, f"torch.{layer.function}({{0}})")
     if layer.function == "one_hot":
         return Own("one_hot", f"({{0}} == torch.arange({y.dims[-1]}, device={{0}}.device)).long()")
     if layer.function == "expand" and step.name == "view_as_real":
         return Own("view_as_real", "torch.view_as_real({0}[..., 0])", None, (*(0,) * (len(y.dims) - 1), 2))
     if layer.function == "embedding" and step.name == "embedding":
         wide = (*(0,) * (len(y.dims) - 1), y.dims[-1])
-        return Own("embedding", "F.embedding({0}[..., 0], {w})", step.args["weight"], wide)
+        return Own("embedding", "{m}({0}[..., 0])", None, wide, call("nn.Embedding", *step.args["weight"].shape))
     return None
 
 
@@ -139,7 +173,8 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
             mine := _own(layer, read.origins.get(node.name), walked.shapes[position], held.get(node.name))
         ) is not None:
             layer, sources = mine, sources[:1]
-            held[node.name] = mine.held
+            if isinstance(mine, Own) and mine.held is not None:
+                held[node.name] = mine.held
         elif getattr(layer, "fixed", False):
             layer = replace(layer, fixed=False)
         elif layer.at_most and layer.kind == "elementwise":  # what is masked is zero already

@@ -1,7 +1,7 @@
 """Variants of a given network: what may be changed, a file a kind of change, which holds a `MOVE`.
 
-A move looks at a network and gives choices; a choice has options, each a change of a `NetworkDraft` and words for it. Any
-combination of options is a variant, one for each choice. A change that cannot be made says why (`CannotChange`);
+A move looks at a network and gives choices; a choice has options, each a change of a `NetworkDraft` and words for it.
+Any combination of options is a variant, one for each choice. A change that cannot be made says why (`CannotChange`);
 whether the result runs and keeps the output is seen by walking it. Adding a move is adding a file with a `MOVE` in it.
 """
 

@@ -253,7 +253,7 @@ def _rmsnorm(f: Fields, rank: int) -> WrittenLayer:
 
 
 def _dropout(f: Fields, rank: int) -> WrittenLayer:
-    return WrittenLayer(Dropout(f.real("p", 0.5)))
+    return WrittenLayer(Dropout(f.real("p", 0.5), maps=rank > 0))
 
 
 def _depth(f: Fields, rank: int) -> WrittenLayer:

@@ -18,6 +18,7 @@ from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
+from rfcalc.readers.torch.amounts import amounts
 from rfcalc.readers.torch.batching import sizes
 from rfcalc.readers.torch.beside import in_place, indexed
 from rfcalc.readers.torch.copies import copied
@@ -117,6 +118,7 @@ def from_torch(
     network.source.copied = copied(graph, recording, network, named, steps)
     network.source.indexed = indexed(graph, recording, module, steps)
     network.source.in_place = in_place(recording, steps)
+    network.source.amounts = amounts(graph, recording, steps)
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}

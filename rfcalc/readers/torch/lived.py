@@ -84,11 +84,17 @@ class Storages(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def lived(module: torch.nn.Module, call: ForwardCall, training: bool, amp: str | None) -> Lived:
     """A step of training of a module on these inputs, in mixed precision if `amp` names a type.
 
-    The module is not changed. Where it cannot run so (it asks for values), the reason is told.
+    The module is not changed. Where it cannot run so (it asks for values), the reason is told. What was read as it is
+    evaluated (``training`` is false) may train on this batch all the same, and is evaluated where it does not.
     """
+    found = _ran(module, call, amp, evaluated=False)
+    return _ran(module, call, amp, evaluated=True) if found.why and not training else found
+
+
+def _ran(module: torch.nn.Module, call: ForwardCall, amp: str | None, evaluated: bool) -> Lived:
     try:
         with untouched(module), uncompiled(), torch.enable_grad():
-            for part in module.modules() if not training else ():  # by the flag alone: eval() may be overridden
+            for part in module.modules() if evaluated else ():  # by the flag alone: eval() may be overridden
                 part.training = False
             return _step(module, call, amp)
     except (KeyboardInterrupt, GeneratorExit):

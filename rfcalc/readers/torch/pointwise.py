@@ -109,7 +109,7 @@ def dropout(call: OperatorCall) -> Value:
     x, p = call.x, call["p"]
     if p == 0:
         return x  # it passes its input on in every mode
-    return alone(call.graph, x, Dropout(p))
+    return alone(call.graph, x, Dropout(p, maps=call.step.name.startswith("feature")))
 
 
 @handles("tril", "triu")

@@ -1,6 +1,6 @@
 """Pictures of items: what they are of, and how they are drawn.
 
-A `PictureRecipe` in an item is a recipe, so that a bank stays small and holds no code: a kind, a network and a place in it.
+An item holds a `PictureRecipe`, so that a bank stays small and has no code: a kind, a network and a place in it.
 
 - ``window``: the map that one layer reads (of a large one the corner), its padding, its window in the first place and,
   dashed, one step on. It is drawn from what the text says of the layer; the output is not in it.

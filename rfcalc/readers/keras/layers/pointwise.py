@@ -12,6 +12,8 @@ from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import LINEAR, activated, function_name, number, of_function, softmax
 from rfcalc.readers.keras.layers.merge import merged
 
+SPATIAL = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+
 
 @layer("Activation")
 def activation(call: LayerCall) -> KerasValue:
@@ -69,13 +71,15 @@ def prelu(call: LayerCall) -> KerasValue:
     return merged(call, Elementwise("prelu"), [x, own])
 
 
-@layer("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout")
+@layer("Dropout", *SPATIAL, "AlphaDropout", "GaussianDropout")
 def dropout(call: LayerCall) -> KerasValue:
     """Dropout with one draw for each item of the batch is stochastic depth."""
     rate = call.fields.real("rate", 0.5)
     shape = call.fields.get("noise_shape")
     whole = isinstance(shape, list) and len(shape) > 1 and all(n == 1 for n in shape[1:])
-    return call.build.add(StochasticDepth(rate) if whole else Dropout(rate), [call.x], call.name)
+    return call.build.add(
+        StochasticDepth(rate) if whole else Dropout(rate, maps=call.kind in SPATIAL), [call.x], call.name
+    )
 
 
 @layer(
