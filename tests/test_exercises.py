@@ -445,3 +445,18 @@ def test_the_smallest_input_does_not_show_itself() -> None:
             c for block in item.body if hasattr(block, "rows") for row in block.rows for c in map(str, row)
         )
         assert f"x{key}x{key}" not in shown
+
+
+def test_a_seed_gives_the_same_questions_whatever_was_loaded_before() -> None:
+    """Files of a family may be loaded because another family borrows from them."""
+    told = "from rfcalc.teaching.exercises import patterns as p; print([x.name for x in p.patterns()])"
+    before = (
+        "",
+        "import rfcalc.teaching.exercises.families.sizes_more, rfcalc.teaching.exercises.families.concepts_more; ",
+        "from rfcalc.teaching.exercises.patterns import patterns; patterns('design'); ",
+    )
+    orders = {
+        subprocess.run([sys.executable, "-c", first + told], capture_output=True, text=True, check=True).stdout
+        for first in before
+    }
+    assert len(orders) == 1

@@ -53,6 +53,7 @@ class QuestionPattern(NamedTuple):
     form: str
     levels: tuple[int, ...]
     make: Make
+    file: str
 
 
 _PATTERNS: dict[str, QuestionPattern] = {}
@@ -60,7 +61,7 @@ _loaded: set[str] = set()
 
 
 def patterns(family: str | None = None) -> list[QuestionPattern]:
-    """All patterns, or those of a family, in the order of their files.
+    """All patterns, or those of a family, in the order of their files, whatever was loaded before.
 
     Raises:
         UnknownName: no such family.
@@ -73,7 +74,10 @@ def patterns(family: str | None = None) -> list[QuestionPattern]:
             for file in FILES[name]:
                 import_module(f"rfcalc.teaching.exercises.families.{file}")
             _loaded.add(name)
-        found += [p for p in _PATTERNS.values() if p.family == name]
+        files = FILES[name]
+        mine = [p for p in _PATTERNS.values() if p.family == name]
+        # A file may have been loaded before the others of its family, because another family borrows from it.
+        found += sorted(mine, key=lambda p: files.index(p.file) if p.file in files else len(files))
     return found
 
 
@@ -90,6 +94,10 @@ def pattern_of(name: str) -> QuestionPattern:
     return _PATTERNS[name]
 
 
+def _file(made: Callable[..., Any]) -> str:
+    return made.__module__.rpartition(".")[2]
+
+
 def _add(found: QuestionPattern) -> None:
     if found.name in _PATTERNS:
         raise ValueError(f"the pattern {found.name} stands twice")
@@ -101,7 +109,7 @@ def pattern(family: str, name: str, form: str, levels: Sequence[int] = (1, 2)) -
     """Declare a pattern of its own."""
 
     def add(make: Make) -> Make:
-        _add(QuestionPattern(f"{family}.{name}.{form}", family, form, tuple(levels), make))
+        _add(QuestionPattern(f"{family}.{name}.{form}", family, form, tuple(levels), make, _file(make)))
         return make
 
     return add
@@ -120,7 +128,7 @@ def subject(
                 question = FORMS_OF_SUBJECTS[form](drawn, draw)
                 return replace(question, picture=asked(drawn, form), solution=solved(drawn, form))
 
-            _add(QuestionPattern(f"{family}.{name}.{form}", family, form, tuple(levels), make))
+            _add(QuestionPattern(f"{family}.{name}.{form}", family, form, tuple(levels), make, _file(draw_subject)))
         return draw_subject
 
     return add
