@@ -334,14 +334,17 @@ def test_constants_that_differ_from_place_to_place_are_blockers(name: str) -> No
         rfcalc.to_stream(module, "3x60")
 
 
-def test_padding_with_another_number_is_named_and_has_a_way_round() -> None:
-    conv = nn.Conv1d(2, 3, 3).double()
-    with pytest.raises(Unsupported, match=r"it pads with 0\.5"):
-        rfcalc.to_stream(nn.Sequential(nn.ConstantPad1d(1, 0.5), conv), "2x60")
-    other = Made(lambda m, x: m.conv(F.pad(x - 0.5, (1, 1)) + 0.5), conv=conv)
+@pytest.mark.parametrize("value", [0.5, -3.0, float("-inf")])
+def test_padding_with_another_number(value: float) -> None:
+    """Of a map, and of the bands beside the stream's axis."""
+    whole = Made(lambda m, x: F.max_pool1d(F.pad(F.pad(x, (1, 2)) - 1, (4, 1), value=value), 3, 2))
+    stream = rfcalc.to_stream(whole, "2x60")
     x = torch.randn(1, 2, 80, dtype=torch.float64)
-    whole = nn.Sequential(nn.ConstantPad1d(1, 0.5), conv)(x)
-    assert torch.allclose(streamed(rfcalc.to_stream(other, "2x60"), x, 2, Random(0)), whole, atol=1e-12)
+    assert rfcalc.stream(whole, "2x60").possible
+    assert torch.equal(streamed(stream, x, 2, Random(0)), whole(x))
+    bands = Made(lambda m, x: F.pad(x, (2, 1, 3, 0), value=value).clamp(-9)[:, :, 2:])
+    x = torch.randint(-4, 5, (1, 2, 20, 5)).double()
+    assert torch.equal(streamed(rfcalc.to_stream(bands, "2x20x5", 0), x, 2, Random(0)), bands(x))
 
 
 def test_products_are_the_convolutions() -> None:

@@ -79,12 +79,19 @@ class Given(NamedTuple):
     value: int
 
 
+class Lost(NamedTuple):
+    """What code made something else of than a whole number, and where."""
+
+    where: str
+    made: Value
+
+
 class Watched(NamedTuple):
     """What code asked of lengths in its last reading, and which ones it gave to operators, in order."""
 
     conditions: list[Condition]
     given: list[Given]
-    lost: dict[str, None]  # where code made something else than a whole number of a length, and could ask unseen
+    lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
     framework: str  # the package whose own code asks on behalf of operators
 
     def clear(self) -> None:
@@ -117,7 +124,7 @@ _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
 @contextmanager
 def watched(framework: str) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], {}, framework)
+    found = Watched([], [], [], framework)
     token = _watching.set(found)
     try:
         yield found
@@ -174,7 +181,7 @@ class Length(int):
 
     def __truediv__(self, other: Any) -> Any:
         quotient = _plain(self) / _plain(other)
-        return Share(quotient, self, other) if isinstance(other, int) else _lose(quotient)
+        return Share(quotient, self, other) if isinstance(other, int) else _lose(quotient, self, other)
 
     def __neg__(self) -> Any:
         return _computed("-", 0, self)
@@ -253,7 +260,7 @@ def _computed(how: str, left: Any, right: Any) -> Any:
         other = right if isinstance(left, Length) else left
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
-        return _lose(OPERATIONS[how](_plain(left), _plain(right)))
+        return _lose(OPERATIONS[how](_plain(left), _plain(right)), left, right)
     return Length(OPERATIONS[how](_plain(left), _plain(right)), Expression(how, _made(left), _made(right)))
 
 
@@ -262,7 +269,7 @@ def _compared(how: str, left: Length, right: Any) -> Any:
         return NotImplemented
     holds = OPERATIONS[how](_plain(left), _plain(right))
     if not isinstance(right, int):
-        return _lose(holds)
+        return _lose(holds, left, right)
     watched = watching()
     if watched is not None:
         watched.conditions.append(Condition(_where(), Expression(how, _made(left), _made(right)), holds))
@@ -281,11 +288,14 @@ def _where() -> str:
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
 
 
-def _lose(value: Any) -> Any:
-    """Note that something is made of a length that is not followed further, unless the framework itself does it."""
+def _lose(value: Any, *parts: Any) -> Any:
+    """Note that something is made of lengths that is not followed further, unless the framework itself does it."""
     watched = watching()
     if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
-        watched.lost[_where()] = None
+        made: Value = None
+        for part in parts:
+            made = Expression("lost", made, Expression("lost", *map(_made, getattr(part, "parts", (part, None)))))
+        watched.lost.append(Lost(_where(), made))
     return value
 
 
@@ -293,7 +303,7 @@ def _losing(kind: type, name: str) -> None:
     plain = getattr(kind.__base__, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        return _lose(plain(self, *args))
+        return _lose(plain(self, *args), self, *args)
 
     setattr(kind, name, lose)
 

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from math import lcm
 from typing import Any
 
+from rfcalc.core.errors import RfcalcError
 from rfcalc.derivation.sources import source_of
 from rfcalc.formulas.formulas import formulas
 from rfcalc.formulas.result import Symbolic
 from rfcalc.formulas.solve import Solution
 from rfcalc.formulas.solve import cheaper as settle
 from rfcalc.formulas.symbols import spelled
+from rfcalc.readers.target import analyze
 
 
 def symbolic(
@@ -42,7 +44,23 @@ def symbolic(
     >>> stack.totals.macs.subs(stack.symbols["C"], 64)
     110592*H*W
     """
-    return formulas(source_of(target, input), input, symbols, assume, general, dtype)
+    try:
+        return formulas(source_of(target, input), input, symbols, assume, general, dtype)
+    except RfcalcError as error:
+        if (
+            error.walk is not None
+        ):  # its layers may have symbols: valid sizes are looked for with those that have numbers
+            error.walk = _walk_of(target, input)
+        raise
+
+
+def _walk_of(target: Any, input: Any) -> Any:  # noqa: A002
+    """What a walk with numbers refuses; None where it refuses nothing."""
+    try:
+        analyze(target, input)
+    except RfcalcError as error:
+        return error.walk
+    return None
 
 
 def cheaper(

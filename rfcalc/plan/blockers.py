@@ -38,7 +38,10 @@ PLACES = (
 
 
 # Why a node is refused whose kind says nothing of its own, and what would remove that.
-ALL = ("it reads all positions at once", "let it read a window of fixed length, or a running value of what has come")
+ALL = (
+    "it reads all positions at once",
+    "let it read a window of fixed length or a running value, or stream up to a node before it: --at NODE",
+)
 LISTED = (
     "what it reads is tied to positions of its own",
     "do it within frames of a fixed length: x.unflatten(-1, (-1, n))",

@@ -167,6 +167,7 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     Raises:
         Unfollowed: something differs that follows no rule.
     """
+    _nothing_lost(watched)
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
     readings = [readings[i] for i in order]
@@ -277,6 +278,20 @@ class _Code:
                     raise Unfollowed(first.where, "the code compares a length of what it gives back")
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
         return found
+
+
+def _nothing_lost(watched: Sequence[Watched]) -> None:
+    """What code made something else of than a whole number must be the same at all sizes, as counts of channels are.
+
+    Raises:
+        Unfollowed: it is not.
+    """
+    counts = [len(w.lost) for w in watched]
+    for i in range(max(counts, default=0)):
+        lost = [w.lost[i] for w in watched if i < len(w.lost)]
+        made = {(x.where, written(x.made), tuple(a.value for a in atoms(x.made))) for x in lost}
+        if len(lost) < len(counts) or len(made) > 1:
+            raise Unfollowed(lost[0].where, f"what it makes of a length at {lost[0].where} is not followed")
 
 
 def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any:

@@ -30,11 +30,18 @@ def document(plan: StreamPlan, overlap: Overlap | None = None) -> Document:
         data["overlap"] = overlap._asdict()
     notes = [
         "positions are counted along the stream's axis; the own place of unit u is ⌊u·A/P⌋ for a block of A in, P out",
-        f"bytes: {plan.dtype}, for a batch of one",
+        f"bytes: {plan.dtype}, for a batch of one{_other_types(plan)}",
         *_calls(plan),
         *(f"assumed: {a}" for a in plan.assumptions),
     ]
     return Document(_title(plan), tuple(sections), tuple(notes), data)
+
+
+def _other_types(plan: StreamPlan) -> str:
+    """The maps that are kept in a type of their own."""
+    kept = dict.fromkeys([*(c.of for c in plan.caches), *(d.input for d in plan.delays)])
+    told = [f"{name} has {plan.sizes[name]} bytes a value" for name in kept if name in plan.sizes]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def _calls(plan: StreamPlan) -> list[str]:

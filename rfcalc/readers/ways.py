@@ -29,6 +29,8 @@ MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
 ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
 MOST_OF_WAY = 8
+FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
+LARGE = 700
 AROUND = (1, 32, 13, 4, 64, 27, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
 
 
@@ -103,8 +105,6 @@ class _Ways:
                 except RfcalcError as error:
                     self.known[n] = error
             self.asked[n] = asked
-            if asked.lost:
-                raise untold("code", f"what it makes of a length at {next(iter(asked.lost))} is not followed")
         return self.known[n]
 
     def way(self, n: int) -> tuple[Any, ...]:
@@ -137,7 +137,7 @@ class _Ways:
                     return self._next(other)
             raise untold("code", f"{self.inputs(n)[0]} is refused by a condition that is not followed: {_brief(error)}")
         values = mine.part.values
-        further = _size(mine.part, values.first + 16 if values.last is None else values.last)
+        further = _size(mine.part, values.first + _turns(mine.part.modulus) if values.last is None else values.last)
         if not isinstance(self.read(further), RfcalcError):
             return self._next(further)
         self._at_its_node(mine.way, mine.position, error, n)
@@ -227,7 +227,7 @@ class _Ways:
         """A size that tells more of the way, because it does not do what was told of it; None if all do."""
         tried = dict.fromkeys(group)
         for c in taking:
-            last = c.first + 16 * c.modulus if c.last is None else c.last
+            last = c.first + _turns(c.modulus) * c.modulus if c.last is None else c.last
             tried.update(dict.fromkeys((c.first, last) if len(tried) < 2 * MOST_OF_WAY else ()))
         for n in tried:
             read = self.read(n)
@@ -245,11 +245,12 @@ class _Ways:
         return None
 
     def _around(self, n: int) -> Iterator[int]:
-        """Sizes that are left, the nearest first."""
-        for more in AROUND:
-            for other in (n + more, n - more):
-                if other > 0 and any(_holds(left.part, other) for left in self.left):
-                    yield other
+        """Sizes that are left: the next one, some far away (what is rounded up differs there), then the nearest."""
+        far = [times * n + more for times, more in FAR if n < LARGE]
+        near = [other for more in AROUND for other in (n + more, n - more)]
+        for other in (*near[:1], *far, *near[1:]):
+            if other > 0 and any(_holds(left.part, other) for left in self.left):
+                yield other
 
 
 def _parts(one: Sequence[Condition], other: Sequence[Condition]) -> int:
@@ -268,6 +269,11 @@ def _alike(following: Following, told: Sequence[Shape], read: Reading) -> bool:
     return all(
         told[following.network.position(a)].dims == read.shapes[read.network.position(b)].dims for a, b in outputs
     )
+
+
+def _turns(modulus: int) -> int:
+    """How many times a modulus a further size of a class is larger: far away, but no map so large that it is slow."""
+    return max(2, min(16, 512 // modulus))
 
 
 def _holds(part: Part, n: int) -> bool:

@@ -25,6 +25,7 @@ from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.layers.index_sum import Ruled
+from rfcalc.layers.resample import Pad
 from rfcalc.plan.attention import gathered
 from rfcalc.plan.blockers import NoStream
 from rfcalc.plan.stream import StreamPlan, plan
@@ -250,7 +251,10 @@ def from_plan(plan: StreamPlan, graph: NetworkModule, kinds: Mapping[str, torch.
                 axis,
                 (at.rate.numerator, at.rate.denominator),
                 line.extras[position],
-                tuple(_read(e, node.layer, line.lines[e.source].axis, e.source in at.before) for e in edges),
+                tuple(
+                    _read(e, node.layer, line.lines[e.source].axis, e.source in at.before, line.heads[position])
+                    for e in edges
+                ),
                 way.how,
                 run,
                 module,
@@ -282,12 +286,13 @@ def _still(plan: StreamPlan) -> set[int]:
     return found
 
 
-def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False) -> Read:
+def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False, head: int = 0) -> Read:
     index = edge.index
     if index is None or axis is None:
         return Read(edge.source, even=0 if edge.even is None else edge.even + 1)
     if isinstance(index, Slide):
-        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border, begins=begins)
+        where = (index.stride, index.first, index.kernel, index.dilation, index.border)
+        return Read(edge.source, *where, begins=begins, head=head if index.border == "reflect" else 0)
     if hasattr(layer, "output_padding"):
         kernel, dilation = (one(getattr(layer, name), axis - 1) for name in ("kernel", "dilation"))
         return Read(edge.source, index.advance, 0, kernel, dilation, phases=index.phases)
@@ -322,7 +327,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         if piece is not layer:
             return Way("window", twin_of(At(piece, xs, y, eps=eps)))
         geometry = getattr(layer, "geometry", None)
-        if layer.kind == "pad":
+        if isinstance(layer, Pad):
             return Way("window", _padded(layer, xs, y, at.axis - 1))
         if geometry is None:
             cut = _cropped(layer, at.axis, len(y.dims))
@@ -354,8 +359,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         cut = _cropped(layer, axis, len(y.dims), index.stride)
         if cut is not None:
             return Way("window", cut)
-        if layer.kind == "pad":
-            return Way("window", _padded(layer, xs, y, spatial))
+        if isinstance(layer, Pad):
+            return Way("window", _padded(layer, xs, y, spatial), fill=getattr(layer, "fill", 0.0))
         return Way("window", twin_of(At(_open(layer, y, at.axis), xs, y, eps=eps)))
     if isinstance(layer, Ruled):
         return Way("table", text_only(f"ruled({{0}}, {axis + 1}, {layer.rows}, {layer.by})"))
@@ -377,7 +382,8 @@ def _padded(layer: Any, xs: tuple[Shape, ...], y: Shape, axis: int) -> Twin:
     sides[axis] = (0, 0)
     if not any(a or b for a, b in sides):
         return Twin(None, "{0}")
-    return twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y))
+    numbers = (layer.fill,) if hasattr(layer, "fill") else ()
+    return twin_of(At(type(layer)(tuple(sides), layer.mode, *numbers), xs, y))
 
 
 def _cropped(layer: Any, axis: int, rank: int, step: int = 1) -> Twin | None:

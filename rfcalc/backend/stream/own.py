@@ -120,10 +120,6 @@ def own_weights(
 def _node(graph: NetworkModule, name: str, read: Imported, tensors: Mapping[str, torch.Tensor]) -> None:
     """Give one node of the network what its operator was called with."""
     path, step = graph.paths.get(name), read.origins.get(name)
-    if step is not None and step.args.get("mode") == "constant" and step.args.get("value"):
-        told, border = f"it pads with {step.args['value']:g}", "a stream pads with zeros, reflected or repeated values"
-        fix = "pad what is less by this number with zeros, and add the number behind it: F.pad(x - v, …) + v"
-        raise Unsupported(told, where=name, why=border, fix=fix)
     if path is None:
         _learned(graph, name, tensors)
         return

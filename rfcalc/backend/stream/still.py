@@ -7,16 +7,18 @@ from typing import Any
 
 import torch
 
-from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, call, twin, twin_of
+from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, call, text_only, twin, twin_of
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Alternatives, Layer
 from rfcalc.core.shape import Shape
+from rfcalc.core.sliding import one
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Identity
+from rfcalc.layers.resample import Pad
 from rfcalc.readers.imported import Imported
 
 
@@ -74,8 +76,29 @@ def own(at: At) -> Twin:
     return Twin(at.layer.made, at.layer.text, None if held is None else Learned(tuple(held.shape)))
 
 
-def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | None:
+class Filled(Pad):
+    """Padding with a number that is not 0."""
+
+    __slots__ = ("fill",)
+    kind = "filled"
+    fill: float
+
+    def __init__(self, padding: Any, mode: Any = "zeros", fill: float = 0.0) -> None:
+        super().__init__(padding, mode)
+        object.__setattr__(self, "fill", fill)
+
+
+@twin("filled")
+def filled(at: At) -> Twin:
+    sides = [one(at.layer.padding, i) for i in reversed(range(at.x.rank))]
+    flat = ", ".join(str(n) for pair in sides for n in pair)
+    return text_only(f'F.pad({{0}}, ({flat}), value=float("{at.layer.fill!r}"))')
+
+
+def _own(layer: Any, step: Any, y: Shape, held: torch.Tensor | None) -> Own | Filled | None:
     """A node as the module's code calls it, where the network says less: a change of type, a look-up in a table."""
+    if step is not None and isinstance(layer, Pad) and step.args.get("mode", "constant") == "constant":
+        return Filled(layer.padding, layer.mode, float(step.args["value"])) if step.args.get("value") else None
     if step is not None and layer.kind == "along" and layer.function == "transform" and step.name == "stft":
         return _fourier(step, int(y.dims[0]), held)
     if step is None or layer.kind != "elementwise":
@@ -150,7 +173,8 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
             mine := _own(layer, read.origins.get(node.name), walked.shapes[position], held.get(node.name))
         ) is not None:
             layer, sources = mine, sources[:1]
-            held[node.name] = mine.held if mine.held is not None else held.get(node.name)
+            if isinstance(mine, Own) and mine.held is not None:
+                held[node.name] = mine.held
         elif getattr(layer, "fixed", False):
             layer = replace(layer, fixed=False)
         elif layer.at_most and layer.kind == "elementwise":  # what is masked is zero already

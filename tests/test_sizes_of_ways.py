@@ -1,0 +1,46 @@
+"""Ways through code: what it makes of counts of channels is followed; sizes far apart tell what is rounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import rfcalc
+from rfcalc import RfcalcError
+from rfcalc.cli import run
+
+torch = pytest.importorskip("torch")
+from test_sizes_of_code import Base, Windows, against_torch  # noqa: E402
+
+
+class Scaled(Windows):
+    """As attention does: a factor of the number of channels, which is no whole number."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return super().forward(x) * (y.shape[1] // 2) ** -0.5 * float(y.shape[1])
+
+
+class Sided(Base):
+    """The root of the number of positions: no count of channels, and not followed."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        side = int((y.shape[2] * y.shape[3]) ** 0.5)
+        return self.b(y.flatten(2).reshape(y.shape[0], y.shape[1], side, side))
+
+
+def test_what_code_makes_of_channels_is_followed() -> None:
+    against_torch(Scaled(), (3, 64, 48), range(1, 150))
+
+
+def test_the_root_of_a_size_is_not_told() -> None:
+    with pytest.raises(RfcalcError, match="cannot be told") as told:
+        rfcalc.sizes(Sided(), (3, 64, 64))
+    assert "what it makes of a length at test_sizes_of_ways.py, line" in str(told.value)
+
+
+def test_a_refused_size_is_answered_in_formulas_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["symbolic", "unet-padded", "--input", "3x350x525"]) == 2
+    assert "valid sizes: multiples of 16; nearest 352x528" in capsys.readouterr().err
