@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rfcalc import zoo
 from rfcalc.claims.files import networks, shipped
-from rfcalc.claims.judging import Reports, Result, judge
+from rfcalc.claims.judging import JudgedClaim, Reports, judge
 from rfcalc.report import Report
 from rfcalc.zoo.fpn import ANCHORS, RATIOS
 
@@ -59,7 +59,7 @@ NEWEST = ("papers.rfclaims.toml",)
 CUT_OFF = "Cut off, not rounded."
 
 
-def figures(result: Result) -> tuple[str, ...]:
+def figures(result: JudgedClaim) -> tuple[str, ...]:
     claim = result.claim
     return (f"`{claim.network}`", claim.name, claim.told, result.computed, claim.source)
 
@@ -75,11 +75,11 @@ def side(values: object) -> str:
     return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
 
 
-def network_rows(results: list[Result]) -> list[str]:
-    confirming: dict[str, Result] = {}
+def network_rows(results: list[JudgedClaim]) -> list[str]:
+    confirming: dict[str, JudgedClaim] = {}
     rank = ("params", "macs", "params@", "sum(params", "rf@", "")
 
-    def place(result: Result) -> int:
+    def place(result: JudgedClaim) -> int:
         what = result.claim.what
         return next(i for i, r in enumerate(rank) if what == r or (r not in rank[:2] and what.startswith(r)))
 
@@ -115,12 +115,12 @@ def pyramid() -> str:
     return "\n".join(lines)
 
 
-def networks_page(results: list[Result]) -> str:
+def networks_page(results: list[JudgedClaim]) -> str:
     head = "| network | | input | params | macs | receptive field | stride | confirmed by |"
     return "\n".join([ABOUT_NETWORKS, head, "|---" * 8 + "|", *network_rows(results), "", pyramid(), ""])
 
 
-def numbers_page(results: list[Result]) -> str:
+def numbers_page(results: list[JudgedClaim]) -> str:
     errata = known_errata(results)
     lines = [
         ABOUT_ERRATA,
@@ -136,10 +136,10 @@ def numbers_page(results: list[Result]) -> str:
     return "\n".join([*lines, ABOUT_CLAIMS.format(matching=matching)])
 
 
-def known_errata(results: list[Result]) -> list[Result]:
+def known_errata(results: list[JudgedClaim]) -> list[JudgedClaim]:
     """What does not follow: slips (the best known, then those of the newest files), cuts, and open ones last."""
 
-    def place(r: Result) -> tuple[bool, bool, int, int]:
+    def place(r: JudgedClaim) -> tuple[bool, bool, int, int]:
         file = NEWEST.index(name) if (name := r.claim.file.path.name) in NEWEST else len(NEWEST)
         told = FIRST.index(r.claim.told) if r.claim.told in FIRST else len(FIRST)
         return is_open(r), r.claim.note == CUT_OFF, told, file
@@ -147,12 +147,12 @@ def known_errata(results: list[Result]) -> list[Result]:
     return sorted((r for r in results if r.claim.expect == "mismatch"), key=place)
 
 
-def is_open(result: Result) -> bool:
+def is_open(result: JudgedClaim) -> bool:
     """Whether nobody knows how a figure that does not follow came about."""
     return result.claim.note.startswith("Open:")
 
 
-def why(result: Result) -> str:
+def why(result: JudgedClaim) -> str:
     """The note of an erratum, and what would make it true."""
     found = result.explanation
     if found is None or found.told:
@@ -161,7 +161,7 @@ def why(result: Result) -> str:
     return f"{result.claim.note} {told[:1].upper()}{told[1:]}."
 
 
-def told_counts(results: list[Result]) -> str:
+def told_counts(results: list[JudgedClaim]) -> str:
     derived = sum(r.claim.derived for r in results)
     errata = len(known_errata(results))
     return f"{len(results) - derived} printed figures, of which {errata} do not follow, and {derived} derived ones."
@@ -244,7 +244,7 @@ filter();
 """
 
 
-def html_page(results: list[Result]) -> str:
+def html_page(results: list[JudgedClaim]) -> str:
     """All claims as one table that can be filtered, errata first; every row has an address of its own."""
     rows, seen = [], set()
     ordered = [*known_errata(results), *(r for r in results if r.claim.expect == "match")]

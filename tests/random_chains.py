@@ -116,8 +116,9 @@ def _swapped_rows(y: Tensor, x: Tensor) -> None:
 
 
 def _half_of_channels(y: Tensor, x: Tensor) -> None:
-    a, b = y.chunk(2, 1) if x.shape[1] > 1 else (y, y)
-    a += b.roll(1, 2)
+    half = max(1, x.shape[1] // 2)  # parts of `chunk` may not be written to where a gradient is wanted
+    a = y[:, :half]
+    a += y[:, -half:].roll(1, 2)
 
 
 def _between(y: Tensor, x: Tensor) -> None:
@@ -233,11 +234,11 @@ STEPS: dict[str, Step] = {
     "running sum": lambda x: x.cumsum(2),
     "running product of channels": lambda x: x.cumprod(1),
     "softmax": lambda x: x.softmax(2),
-    "softmax of channels": lambda x: x.softmax(1),
+    "softmax of channels": longer(1, 1, lambda x: x.softmax(1)),  # of one channel it is constant
     "group norm": lambda x: F.group_norm(x, 1),
     "instance norm": longer(2, 1, F.instance_norm),
     "layer norm": lambda x: F.layer_norm(x, x.shape[2:]),
-    "layer norm of channels": lambda x: _swapped(F.layer_norm(_swapped(x), x.shape[1:2])),
+    "layer norm of channels": longer(1, 2, lambda x: _swapped(F.layer_norm(_swapped(x), x.shape[1:2]))),
     "outer": lambda x: torch.einsum("bcl,bdl->bcdl", x, x).flatten(1, 2)[:, :4],
     "product": lambda x: torch.bmm(_swapped(x), x),
     "Kronecker": lambda x: torch.kron(x[0], torch.ones(1, 2).to(x))[None],

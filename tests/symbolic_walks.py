@@ -7,7 +7,7 @@ from typing import Any
 
 import rfcalc
 from rfcalc import symbolic
-from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import NotClosed
 from rfcalc.formulas.result import FIGURES, Symbolic
 
 NUMERIC = ("weights", "biases", "buffers", "macs", "values", "bytes", "saved_bytes")
@@ -55,12 +55,12 @@ def closed(text: str, values: Mapping[str, int], unrolled: str, shape: tuple[int
     exact = rfcalc.analyze(unrolled, shape)
     given = {k: v for k, v in values.items() if k in found.symbols}
     for name, value in found.put(**given).items():
-        assert not isinstance(value, Missing)
+        assert not isinstance(value, NotClosed)
         assert value == getattr(exact.totals, name), (text, dict(values), name, value)
     last, row = found.with_numbers(given).last, exact.rows[-1]
     assert last.output_shape == row.output_shape, (text, dict(values))
     for name in ("size", "stride", "padding", "center"):
         have = last.field[name]
-        if have and not any(v is None or isinstance(v, Missing) for v in have):
+        if have and not any(v is None or isinstance(v, NotClosed) for v in have):
             assert have == tuple(getattr(row.receptive_field, name)), (text, dict(values), name)
     return found

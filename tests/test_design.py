@@ -18,34 +18,34 @@ from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
-from rfcalc.plan.families import FAMILIES, LOCAL, Family, Parameter, limited
-from rfcalc.plan.figures import ADDED, EACH, NODES, PLACED, Figure, Figures, figure_of, no_less
+from rfcalc.plan.families import FAMILIES, LOCAL, DesignFamily, FamilyParameter, limited
+from rfcalc.plan.figures import ADDED, EACH, NODES, PLACED, FamilyFigures, SearchFigure, figure_of, no_less
 from rfcalc.plan.lint import RULES, out_of_step
 from rfcalc.plan.lint import lint as read_design
-from rfcalc.plan.search import NOWHERE, Search, least_side
-from rfcalc.plan.variants import Draft, with_geometry
+from rfcalc.plan.search import NOWHERE, FamilySearch, least_side
+from rfcalc.plan.variants import NetworkDraft, with_geometry
 from rfcalc.report import schemas
 from rfcalc.report.constraints import check, parse
 from rfcalc.report.field_report import misaligned
 from rfcalc.report.metrics import SHARES, metric
 
 
-def smaller(family: Family, draw: random.Random, most: int = 3) -> Family:
+def smaller(family: DesignFamily, draw: random.Random, most: int = 3) -> DesignFamily:
     """The family with a few values of each number."""
     parameters = []
     for p in family.parameters:
         values = sorted(draw.sample(p.values[:8], min(most, len(p.values[:8]))))
         parameters.append(replace(p, values=tuple(values)))
-    return Family(family.name, family.told, family.ranks, tuple(parameters), family.build, family.input)
+    return DesignFamily(family.name, family.told, family.ranks, tuple(parameters), family.build, family.input)
 
 
-def shape_of(family: Family) -> Shape:
+def shape_of(family: DesignFamily) -> Shape:
     return {1: Shape(1, 64), 2: Shape(1, 32, 32), 3: Shape(1, 8, 16, 16)}[
         family.ranks[0] if 2 not in family.ranks else 2
     ]
 
 
-def every(search: Search) -> list[tuple[tuple[int, ...], Any]]:
+def every(search: FamilySearch) -> list[tuple[tuple[int, ...], Any]]:
     return [(p, search.report(p)) for p in itertools.product(*[range(high + 1) for _, high in search.whole])]
 
 
@@ -54,7 +54,7 @@ def test_figures_move_as_a_family_says(name: str) -> None:
     """The claim on which parts of a search are left out; every pair of neighbours in a box is compared."""
     draw = random.Random(3)
     family = smaller(FAMILIES[name], draw)
-    search = Search(family, shape_of(family), [], OBJECTIVES)
+    search = FamilySearch(family, shape_of(family), [], OBJECTIVES)
     reports = dict(every(search))
     for i, parameter in enumerate(family.parameters):
         for point, report in reports.items():
@@ -78,7 +78,7 @@ def test_figures_move_as_a_family_says(name: str) -> None:
 def test_nodes_that_are_there_stay_as_a_family_says(name: str) -> None:
     """What a larger number puts behind them changes no figure of theirs; that the most layers have all names."""
     family = smaller(FAMILIES[name], random.Random(11))
-    search = Search(family, shape_of(family), [], OBJECTIVES)
+    search = FamilySearch(family, shape_of(family), [], OBJECTIVES)
     reports = dict(every(search))
     largest = search.figures.largest
     assert largest is not None
@@ -95,7 +95,7 @@ def test_nodes_that_are_there_stay_as_a_family_says(name: str) -> None:
 
 
 def test_a_node_that_no_network_has_is_told_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Figures, "report", lambda *a: pytest.fail("a network was walked"))
+    monkeypatch.setattr(FamilyFigures, "report", lambda *a: pytest.fail("a network was walked"))
     with pytest.raises(RfcalcError) as told:
         rfcalc.design("params < 1M, rf@conv300 >= 10", "stack")
     assert "rf@conv300 >= 10: no network of these families has a node 'conv300'" in str(told.value)
@@ -121,7 +121,7 @@ PATTERNS = (
 def test_counts_and_holes_move_as_a_family_says(name: str) -> None:
     """What patterns count and the holes of a field, for every pair of neighbours in a box."""
     family = smaller(FAMILIES[name], random.Random(5))
-    search = Search(family, shape_of(family), [], OBJECTIVES)
+    search = FamilySearch(family, shape_of(family), [], OBJECTIVES)
     reports = dict(every(search))
     for constraint in parse(", ".join(PATTERNS), output=True):
         of = figure_of(constraint)
@@ -157,12 +157,16 @@ def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
     wrong = 0
     for _ in range(12):
         numbers = tuple(draw.randint(1, most[p.name]) for p in family.parameters)
-        figures, false = (Figures(f, shape_of(family)) for f in (family, less))
-        report = Figures(family, shape_of(family)).report(numbers)
+        figures, false = (FamilyFigures(f, shape_of(family)) for f in (family, less))
+        report = FamilyFigures(family, shape_of(family)).report(numbers)
         if report is None:
             continue
         for figure in sorted(claimed):
-            of = NODES if figure == "nodes" else Figure(figure, figure, len if figure == "count" else whole(figure))
+            of = (
+                NODES
+                if figure == "nodes"
+                else SearchFigure(figure, figure, len if figure == "count" else whole(figure))
+            )
             assert figures.value(of, numbers) == of.read(report), (figure, numbers)
             wrong += false.value(of, numbers) != of.read(report)
         for text in on_nodes:
@@ -180,7 +184,7 @@ def held(report: Any, parsed: list[Any]) -> bool:
         return False
 
 
-def brute(search: Search, constraints: str) -> list[tuple[int, ...]]:
+def brute(search: FamilySearch, constraints: str) -> list[tuple[int, ...]]:
     """The objectives of all networks of which none is better in all, without leaving anything out."""
     parsed = parse(constraints, output=True)
     fits = []
@@ -226,7 +230,7 @@ def test_bounds_of_counts_and_shares_hold_in_every_box() -> None:
     for seed in range(24):
         draw = random.Random(seed)
         family = smaller(FAMILIES[draw.choice(FAMILIES.names())], draw, 4)
-        search = Search(family, shape_of(family), parse(draw.choice(texts), output=True), ("params",))
+        search = FamilySearch(family, shape_of(family), parse(draw.choice(texts), output=True), ("params",))
         of = figure_of(search.constraints[0])
         sides = [sorted(draw.choices(range(high + 1), k=2)) for _, high in search.whole]
         box = tuple([(low, high) for low, high in sides])
@@ -253,12 +257,12 @@ def test_the_greatest_share_lies_where_it_turns(family: str) -> None:
     known = {p.name for p in FAMILIES[family].parameters}
     (one,) = limited([FAMILIES[family]], {n: v for n, v in values.items() if n in known})
     for text in ("params_share@conv2 >= 99%", "memory_share@conv1 <= 0.1%", "macs_share@conv1 >= 99%"):
-        search = Search(one, Shape.parse(given), parse(text, output=True), ("params",))
+        search = FamilySearch(one, Shape.parse(given), parse(text, output=True), ("params",))
         (c,) = search.constraints
         found = search.nearest(c)
         every_ = [c.value(report) for _, report in every(search) if report is not None]  # type: ignore[misc]
         assert found == [max(every_) if ">=" in text else min(every_)]
-        again = Search(one, Shape.parse(given), parse(text, output=True), ("params",))
+        again = FamilySearch(one, Shape.parse(given), parse(text, output=True), ("params",))
         again.nearest(c)
         assert again.figures.work.walked < 40
 
@@ -276,7 +280,7 @@ def test_the_number_on_which_nothing_depends_is_not_searched() -> None:
     """The nearest parameters: dilations change none, so that one of each is enough."""
     values = {"kernel": [3], "second": range(1, 30), "third": range(1, 30), "width": range(1, 90), "cycles": [1, 2, 3]}
     (hybrid,) = limited([FAMILIES["hybrid"]], values)
-    search = Search(hybrid, Shape(1, 64), parse("params = 20001", output=True), ("params",))
+    search = FamilySearch(hybrid, Shape(1, 64), parse("params = 20001", output=True), ("params",))
     near = search.nearest(search.constraints[0])
     counts = [w * 3 + w + (3 * n - 1) * (3 * w * w + w) for w in range(1, 90) for n in (1, 2, 3)]
     assert sorted(near) == [max(c for c in counts if c <= 20001), min(c for c in counts if c >= 20001)]
@@ -291,7 +295,7 @@ def check_searches(seeds: range) -> None:
             rf=draw.randint(2, 60), params=draw.choice([200, 2_000, 20_000]), macs=draw.choice([10**5, 10**6, 10**7])
         )
         objectives = draw.choice([OBJECTIVES, ("params",), ("macs", "weight_layers"), ("params", "peak_bytes")])
-        search = Search(family, shape_of(family), parse(text, output=True), objectives)
+        search = FamilySearch(family, shape_of(family), parse(text, output=True), objectives)
         search.run()
         expected = brute(search, text)
         assert sorted({tuple(d.figures[n] for n in objectives) for d in search.found}) == expected, (seed, text)
@@ -313,7 +317,7 @@ def test_even_kernels_are_not_left_out(name: str) -> None:
     ))  # fmt: skip
     for most in (6_000, 12_000, 30_000):
         text = f"saved_bytes <= {most}"
-        search = Search(family, Shape(1, 61), parse(text, output=True), ("weight_layers", "biases"))
+        search = FamilySearch(family, Shape(1, 61), parse(text, output=True), ("weight_layers", "biases"))
         search.run()
         assert sorted({tuple(d.figures[n] for n in search.objectives) for d in search.found}) == brute(search, text)
 
@@ -326,9 +330,9 @@ def test_many_searches_equal_brute_force() -> None:
 def test_the_check_sees_a_wrong_claim() -> None:
     """A family that says a figure falls where it rises loses designs."""
     stack = FAMILIES["stack"]
-    wrong = tuple([Parameter(p.name, p.told, p.values[:4], {"receptive_field": "-"}) for p in stack.parameters])
-    family = Family("wrong", "", stack.ranks, wrong, stack.build, stack.input)
-    search = Search(family, Shape(1, 32, 32), parse("rf >= 9", output=True), ("params",))
+    wrong = tuple([FamilyParameter(p.name, p.told, p.values[:4], {"receptive_field": "-"}) for p in stack.parameters])
+    family = DesignFamily("wrong", "", stack.ranks, wrong, stack.build, stack.input)
+    search = FamilySearch(family, Shape(1, 32, 32), parse("rf >= 9", output=True), ("params",))
     search.run()
     assert [tuple(d.figures.values())[:1] for d in search.found] != brute(search, "rf >= 9")
 
@@ -343,7 +347,7 @@ def test_a_million_networks(seed: int) -> None:
     )
     family = limited([FAMILIES["stack"]], {"kernel": [3], "width": range(1, 1001), "depth": range(1, 1001)})[0]
     assert family.size == 10**6
-    search = Search(family, Shape(3, 8, 8), parse(text, output=True), ("params", "weight_layers"))
+    search = FamilySearch(family, Shape(3, 8, 8), parse(text, output=True), ("params", "weight_layers"))
     search.run()
     fits = []
     for w in range(1, 1001):
@@ -378,8 +382,8 @@ def depth(text: str, family: str, given: str, **fixed: int) -> int:
     """The least layers or blocks of a family with some numbers fixed."""
     found = FAMILIES[family]
     parameters = tuple(replace(p, values=(fixed[p.name],)) if p.name in fixed else p for p in found.parameters)
-    one = Family(found.name, found.told, found.ranks, parameters, found.build, found.input)
-    search = Search(one, Shape.parse(given), parse(text, output=True), ("weight_layers",))
+    one = DesignFamily(found.name, found.told, found.ranks, parameters, found.build, found.input)
+    search = FamilySearch(one, Shape.parse(given), parse(text, output=True), ("weight_layers",))
     search.run()
     (best,) = search.found
     names = [p.name for p in one.parameters]
@@ -445,7 +449,7 @@ def test_relaxing_any_constraint_never_loses_a_design(seed: int) -> None:
     bounds = [(rf, params, layers)]
     bounds.append((rf - draw.randint(0, rf - 1), params * draw.randint(1, 9), layers + draw.randint(0, 5)))
     few, many = (
-        Search(
+        FamilySearch(
             family, shape_of(family), parse(f"rf >= {r}, params < {p}, weight_layers <= {n}", output=True), OBJECTIVES
         )
         for r, p, n in bounds
@@ -699,7 +703,7 @@ def test_the_remedies_of_joins_and_reach_are_computed() -> None:
     paddings = re.findall(r"(conv\d+) with padding (\d:\d)", found.remedy)
     assert len(paddings) == 4
     mended = rfcalc.analyze(many, "3x16x16").network
-    draft = Draft(rfcalc.Report(mended, "3x16x16"))
+    draft = NetworkDraft(rfcalc.Report(mended, "3x16x16"))
     for name, pads in paddings:
         one = tuple(int(n) for n in pads.split(":"))
         draft.replace(name, with_geometry(draft.pieces[name].layer, padding=(one,)))

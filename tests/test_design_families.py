@@ -12,9 +12,9 @@ from test_design import brute
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
-from rfcalc.plan.families import FAMILIES, Family, limited
-from rfcalc.plan.figures import Figures
-from rfcalc.plan.search import Search
+from rfcalc.plan.families import FAMILIES, DesignFamily, limited
+from rfcalc.plan.figures import FamilyFigures
+from rfcalc.plan.search import FamilySearch
 from rfcalc.report import Report
 from rfcalc.report.constraints import parse
 
@@ -60,7 +60,7 @@ SMALL: list[tuple[str, ...]] = [
 ]
 
 
-def space(draw: random.Random, most: int) -> tuple[Family, Shape, dict[str, Any]]:
+def space(draw: random.Random, most: int) -> tuple[DesignFamily, Shape, dict[str, Any]]:
     """A family with some of its values, of at most so many networks, and an input."""
     name = draw.choice(sorted(VALUES))
     family = FAMILIES[name]
@@ -109,13 +109,13 @@ def asked(draw: random.Random, report: Report) -> str:
     return ", ".join(one() for _ in range(draw.randint(1, 4)))
 
 
-def case(seed: int, most: int) -> tuple[Family, Shape, dict[str, Any], str, tuple[str, ...]]:
+def case(seed: int, most: int) -> tuple[DesignFamily, Shape, dict[str, Any], str, tuple[str, ...]]:
     draw = random.Random(seed)
     family, shape, values = space(draw, most)
     report = None
     for _ in range(40):
         numbers = tuple([draw.choice(p.values[:30]) for p in family.parameters])
-        report = Figures(family, shape).report(numbers)
+        report = FamilyFigures(family, shape).report(numbers)
         if report is not None:
             break
     text = "rf >= 5" if report is None else asked(draw, report)
@@ -129,7 +129,7 @@ def test_searches_of_all_families_equal_a_walk_of_every_network(seed: int) -> No
 
 def compare(seed: int, most: int) -> None:
     family, shape, _, text, objectives = case(seed, most)
-    search = Search(family, shape, parse(text, output=True), objectives)
+    search = FamilySearch(family, shape, parse(text, output=True), objectives)
     search.run()
     found = sorted({tuple(d.figures[n] for n in objectives) for d in search.found})
     assert found == brute(search, text), (seed, family.name, text)
@@ -167,7 +167,7 @@ def test_a_constraint_less_loses_no_design(seed: int) -> None:
     constraints = parse(text, output=True)
 
     def best(asked: list[Any]) -> list[list[Any]]:
-        search = Search(family, shape, asked, objectives)
+        search = FamilySearch(family, shape, asked, objectives)
         search.run()
         assert search.exhausted
         return [[d.figures[n] for n in objectives] for d in search.found]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from rfcalc.core.shape import Shape
-from rfcalc.plan.families import FAMILIES, Family, limited
-from rfcalc.plan.search import Search
+from rfcalc.plan.families import FAMILIES, DesignFamily, limited
+from rfcalc.plan.search import FamilySearch
 from rfcalc.report.constraints import RELATIONS, parse
 
 OBJECTIVES = ("params", "macs", "weight_layers", "peak_bytes")
@@ -22,7 +22,7 @@ Arrays = dict[str, Any]
 class Space(NamedTuple):
     """A family with some of its values, an input, and the figures of all its networks."""
 
-    family: Family
+    family: DesignFamily
     shape: Shape
     figures: Arrays
 
@@ -139,7 +139,7 @@ def check(seed: int, most: int) -> tuple[float, int, int]:
     draw = random.Random(seed)
     one = space(draw, most)
     text = asked(draw, one.figures)
-    search = Search(one.family, one.shape, parse(text, output=True), OBJECTIVES)
+    search = FamilySearch(one.family, one.shape, parse(text, output=True), OBJECTIVES)
     begun = time.process_time()
     search.run()
     taken = time.process_time() - begun
@@ -152,7 +152,7 @@ def check(seed: int, most: int) -> tuple[float, int, int]:
     return taken, search.figures.work.walked, len(found)
 
 
-def nearest(one: Space, search: Search, c: Any, text: str) -> None:
+def nearest(one: Space, search: FamilySearch, c: Any, text: str) -> None:
     """The nearest figure that there is with the other constraints as they are, at every point."""
     if c.relation == "!=":
         return
@@ -170,7 +170,7 @@ def test_figures_of_the_closed_forms_are_those_of_the_walk(seed: int) -> None:
     """The second road itself: every figure of some networks of a space."""
     draw = random.Random(seed)
     one = space(draw, 30_000)
-    search = Search(one.family, one.shape, [], OBJECTIVES)
+    search = FamilySearch(one.family, one.shape, [], OBJECTIVES)
     sizes = [len(p.values) for p in one.family.parameters]
     for _ in range(8):
         at = tuple(min(draw.randrange(n), 30) for n in sizes)

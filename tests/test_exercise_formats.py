@@ -19,22 +19,22 @@ import pytest
 from rfcalc.report import schemas
 from rfcalc.teaching.exercises import bank, patterns
 from rfcalc.teaching.exercises.draw import seed_of
-from rfcalc.teaching.exercises.formats import FORMATS, Paper, clean, render
+from rfcalc.teaching.exercises.formats import FORMATS, PaperHeading, clean, render
 from rfcalc.teaching.exercises.formats import gift as gift_format
 from rfcalc.teaching.exercises.formats._text import LETTERS
-from rfcalc.teaching.exercises.item import Blank, Item, from_dict
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem, from_dict
 
 STUDENT = "Ann ]]> <b>&amp; {=~#:} \\ $x$ % `c` \"q\" 'q' \x00\x1f \ud800 雪☃ ../../etc | _*_"
 
 
-def _items() -> list[Item]:
+def _items() -> list[ExerciseItem]:
     """One item of every pattern."""
     found = [bank._item(p, seed_of("formats", p.name), None) for p in patterns.patterns()]
     return [i for i in found if i is not None]
 
 
 ITEMS = _items()
-PAPER = Paper("Exercises, seed 7", "7", STUDENT, {"seed": "7", "student": STUDENT})
+PAPER = PaperHeading("Exercises, seed 7", "7", STUDENT, {"seed": "7", "student": STUDENT})
 BLANKS = [(i, b) for i in ITEMS for b in i.blanks]
 
 
@@ -305,9 +305,9 @@ def test_markdown_folds_answers_and_keeps_tables() -> None:
     assert sum("<details>" in t.content for t in opened) == len(ITEMS) == sum("</details>" in t.content for t in opened)
     assert all("<b>" not in t.content for t in tokens if t.type != "inline")
     tables = sum(t.type == "table_open" for t in tokens)
-    from rfcalc.teaching.exercises.item import Grid
+    from rfcalc.teaching.exercises.item import ExerciseTable
 
-    assert tables == sum(isinstance(b, Grid) for i in ITEMS for b in i.body)
+    assert tables == sum(isinstance(b, ExerciseTable) for i in ITEMS for b in i.body)
 
 
 def test_html_is_well_formed_and_holds_no_markup_of_a_student() -> None:

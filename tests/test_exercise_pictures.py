@@ -20,16 +20,16 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.report.document import Picture
 from rfcalc.teaching.exercises import bank, patterns
 from rfcalc.teaching.exercises.draw import seed_of
-from rfcalc.teaching.exercises.formats import Paper, prairielearn, render
+from rfcalc.teaching.exercises.formats import PaperHeading, prairielearn, render
 from rfcalc.teaching.exercises.in_page import marked, question
-from rfcalc.teaching.exercises.item import Figure, Item
+from rfcalc.teaching.exercises.item import ExerciseItem, PictureRecipe
 from rfcalc.teaching.exercises.pictures import drawn, figure
 from rfcalc.teaching.own_tables import table_of
 
-PAPER = Paper("Exercises", "7")
+PAPER = PaperHeading("Exercises", "7")
 
 
-def items(seeds: range) -> Iterator[Item]:
+def items(seeds: range) -> Iterator[ExerciseItem]:
     for pattern in patterns.patterns():
         for seed in seeds:
             found = bank._item(pattern, seed_of("picture", pattern.name, seed), None)
@@ -40,7 +40,7 @@ def items(seeds: range) -> Iterator[Item]:
 ITEMS = list(items(range(1)))
 
 
-def words(item: Item) -> set[str]:
+def words(item: ExerciseItem) -> set[str]:
     """Numbers and names of the item's text, its options left out."""
     return set(re.findall(r"\w+", shown(item)))
 
@@ -51,7 +51,7 @@ def told(picture: Picture) -> list[str]:
     return [*texts, *(b.title for b in picture.boxes), *(n.title for n in picture.lines), str(picture.letters or "")]
 
 
-def checked(item: Item) -> None:
+def checked(item: ExerciseItem) -> None:
     """A picture shows names and numbers of the text only; of a number that is asked for it has neither the number nor
     so many of anything, but where the text gives that number too."""
     found = item.question.picture
@@ -108,7 +108,7 @@ def test_the_window_of_a_question_is_drawn_from_the_layer_and_the_output_is_not(
 
 
 @pytest.fixture(scope="module")
-def some() -> list[Item]:
+def some() -> list[ExerciseItem]:
     kinds = {}
     for item in ITEMS:
         for found in (item.question.picture, item.question.solution):
@@ -117,7 +117,7 @@ def some() -> list[Item]:
     return list({i.id: i for i in kinds.values()}.values())
 
 
-def pictures(found: list[Item]) -> list[Figure]:
+def pictures(found: list[ExerciseItem]) -> list[PictureRecipe]:
     return [p for i in found for p in (i.question.picture, i.question.solution) if p is not None]
 
 
@@ -126,7 +126,7 @@ def is_svg(data: bytes) -> bool:
     return root.tag.endswith("svg") and not any("script" in e.tag for e in root.iter())
 
 
-def test_a_page_holds_its_pictures(some: list[Item]) -> None:
+def test_a_page_holds_its_pictures(some: list[ExerciseItem]) -> None:
     page = str(render(some, "html", PAPER))
     sources = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="[^"]+"', page)
     assert len(sources) == len(pictures(some)) and all(is_svg(base64.b64decode(s)) for s in sources)
@@ -137,7 +137,7 @@ def test_a_page_holds_its_pictures(some: list[Item]) -> None:
         assert answer.get("derivation", "").count("<img") == (item.question.solution is not None)
 
 
-def test_moodle_holds_pictures_as_files_of_their_texts(some: list[Item]) -> None:
+def test_moodle_holds_pictures_as_files_of_their_texts(some: list[ExerciseItem]) -> None:
     root = ElementTree.fromstring(str(render(some, "moodle", PAPER)))
     files = 0
     for holder in [*root.iter("questiontext"), *root.iter("generalfeedback")]:
@@ -152,7 +152,7 @@ def test_moodle_holds_pictures_as_files_of_their_texts(some: list[Item]) -> None
     assert files == len(pictures(some))
 
 
-def test_qti_packs_pictures_and_its_manifest_lists_them(some: list[Item]) -> None:
+def test_qti_packs_pictures_and_its_manifest_lists_them(some: list[ExerciseItem]) -> None:
     made = render(some, "qti", PAPER)
     assert isinstance(made, bytes)
     with ZipFile(BytesIO(made)) as package:
@@ -169,7 +169,7 @@ def _read(package: ZipFile, name: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "gift", "nbgrader", "otter"])
-def test_text_says_what_the_picture_shows(form: str, some: list[Item]) -> None:
+def test_text_says_what_the_picture_shows(form: str, some: list[ExerciseItem]) -> None:
     made = str(render(some, form, PAPER))
     plain = re.sub(r"[\s\\`]|\\n", "", made)
     for item in some:
@@ -178,13 +178,13 @@ def test_text_says_what_the_picture_shows(form: str, some: list[Item]) -> None:
             assert re.sub(r"\s", "", f"Picture: {found.says}") in plain, form
 
 
-def test_latex_draws_them(some: list[Item]) -> None:
+def test_latex_draws_them(some: list[ExerciseItem]) -> None:
     made = str(render(some, "latex", PAPER))
     assert made.count(r"\begin{tikzpicture}") == len(pictures(some)) == made.count(r"\end{tikzpicture}")
     assert r"\usepackage{tikz}" in made
 
 
-def test_prairielearn_shows_them(some: list[Item]) -> None:
+def test_prairielearn_shows_them(some: list[ExerciseItem]) -> None:
     item = next(i for i in some if i.question.picture is not None)
     for seed in range(40):
         data = {"variant_seed": str(seed), "params": {}, "correct_answers": {}}
@@ -193,7 +193,7 @@ def test_prairielearn_shows_them(some: list[Item]) -> None:
         assert shown == (found.question.picture is not None)
 
 
-def test_a_bank_keeps_the_recipe_and_refuses_code(some: list[Item], tmp_path: Path) -> None:
+def test_a_bank_keeps_the_recipe_and_refuses_code(some: list[ExerciseItem], tmp_path: Path) -> None:
     made = str(render(some, "json", PAPER))
     again, _ = bank.read(made)
     assert again == some

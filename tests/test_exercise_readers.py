@@ -19,12 +19,12 @@ import pytest
 
 from rfcalc.teaching.exercises import bank, patterns
 from rfcalc.teaching.exercises.draw import seed_of
-from rfcalc.teaching.exercises.formats import Paper, render
+from rfcalc.teaching.exercises.formats import PaperHeading, render
 from rfcalc.teaching.exercises.formats._text import LETTERS
-from rfcalc.teaching.exercises.item import Blank, Item
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem
 
 ITEMS = [i for p in patterns.patterns() if (i := bank._item(p, seed_of("readers", p.name), None)) is not None]
-PAPER = Paper("Exercises", "7")
+PAPER = PaperHeading("Exercises", "7")
 
 
 def plain(markup: str) -> str:
@@ -74,7 +74,7 @@ def test_qti_is_read_by_qti2latex(tmp_path: Path) -> None:
             assert kind == "numerical_question" and item.single.key in right
 
 
-def typed(item: Item, blank: Blank, right: bool) -> str:
+def typed(item: ExerciseItem, blank: Blank, right: bool) -> str:
     """Python for an answer: the key, or what a misconception makes."""
     option = next((o for o in blank.options if o.right is right), None)
     if option is None:
@@ -84,7 +84,7 @@ def typed(item: Item, blank: Blank, right: bool) -> str:
     return repr(option.text) if blank.kind == "shape" else option.text
 
 
-def answered(source: str, item: Item, right: bool) -> str:
+def answered(source: str, item: ExerciseItem, right: bool) -> str:
     """The cell of an item's answers, all right or all wrong."""
     values = iter(item.blanks)
     return re.sub(r"^(answer\w*) = .*$", lambda m: f"{m[1]} = {typed(item, next(values), right)}", source, flags=re.M)

@@ -23,14 +23,14 @@ from exercise_text import Unreadable, keys
 
 from rfcalc.teaching.exercises import bank, patterns
 from rfcalc.teaching.exercises.draw import seed_of
-from rfcalc.teaching.exercises.formats import Paper, gift, prairielearn, render
-from rfcalc.teaching.exercises.item import Blank, Code, Grid, Item, Text, spellings
+from rfcalc.teaching.exercises.formats import PaperHeading, gift, prairielearn, render
+from rfcalc.teaching.exercises.item import Blank, Code, ExerciseItem, ExerciseTable, Text, spellings
 
 PATTERNS = patterns.patterns()
-PAPER = Paper("Exercises", "7")
+PAPER = PaperHeading("Exercises", "7")
 
 
-def items(seeds: range) -> Iterator[Item]:
+def items(seeds: range) -> Iterator[ExerciseItem]:
     for pattern in PATTERNS:
         for seed in seeds:
             found = bank._item(pattern, seed_of("text", pattern.name, seed), None)
@@ -38,7 +38,7 @@ def items(seeds: range) -> Iterator[Item]:
                 yield found
 
 
-def sheet_of(item: Item) -> dict[str, Any]:
+def sheet_of(item: ExerciseItem) -> dict[str, Any]:
     """An item as a student has it: without keys, marks, feedback, derivation, or what tells where it comes from."""
     found = item.to_dict()
     answers = [
@@ -48,7 +48,7 @@ def sheet_of(item: Item) -> dict[str, Any]:
     return {k: found[k] for k in ("form", "title", "body", "conventions")} | {"answers": answers}
 
 
-def read_alone(given: list[Item]) -> list[dict[str, str]]:
+def read_alone(given: list[ExerciseItem]) -> list[dict[str, str]]:
     """What `exercise_reader` answers in a process of its own, where rfcalc cannot be imported."""
     lines = "\n".join(json.dumps(sheet_of(i)) for i in given)
     reader = str(Path(__file__).parent / "exercise_reader.py")
@@ -58,7 +58,7 @@ def read_alone(given: list[Item]) -> list[dict[str, str]]:
     return answers
 
 
-def confirm(given: list[Item]) -> None:
+def confirm(given: list[ExerciseItem]) -> None:
     """Every blank of every item is answered from its text alone, in one way, and the answer is the key."""
     for item, read in zip(given, read_alone(given), strict=True):
         keys_ = {b.name: b.key.replace("`", "") for b in item.blanks}
@@ -127,7 +127,7 @@ def test_the_reader_of_texts_sees_a_wrong_key() -> None:
     """The control: a number that is changed in the text changes the key that is read."""
     seen = 0
     for item in items(range(1)):
-        grid = next((b for b in item.body if isinstance(b, Grid) and "what it is" in b.header), None)
+        grid = next((b for b in item.body if isinstance(b, ExerciseTable) and "what it is" in b.header), None)
         if item.form != "one-layer" or grid is None or "stride 2" not in str(grid) or "x" in item.blanks[0].key:
             continue
         rows = tuple(
@@ -144,10 +144,10 @@ def test_the_reader_of_texts_sees_a_wrong_key() -> None:
     assert seen >= 3
 
 
-def shown(item: Item) -> str:
+def shown(item: ExerciseItem) -> str:
     texts = []
     for block in item.body:
-        if isinstance(block, Grid):
+        if isinstance(block, ExerciseTable):
             texts += [c for row in (block.header, *block.rows) for c in row if isinstance(c, str)]
         else:
             texts.append(block.text if isinstance(block, Text) else block.code if isinstance(block, Code) else "")

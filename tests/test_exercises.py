@@ -18,7 +18,18 @@ from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises import bank, patterns, subject
 from rfcalc.teaching.exercises.draw import Draw, seed_of
-from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Blank, Grid, Item, Slot, Text, from_dict
+from rfcalc.teaching.exercises.item import (
+    FAMILIES,
+    FORMS,
+    LEVELS,
+    VERSION,
+    AnswerSlot,
+    Blank,
+    ExerciseItem,
+    ExerciseTable,
+    Text,
+    from_dict,
+)
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.variants import NAMES, ParameterChange, changed
 
@@ -47,7 +58,7 @@ def keys(target: str, shape: str) -> Keys:
     return Keys(target, shape)
 
 
-def made(pattern: patterns.Pattern, seeds: range) -> list[Item]:
+def made(pattern: patterns.QuestionPattern, seeds: range) -> list[ExerciseItem]:
     found = [bank._item(pattern, seed_of("test", pattern.name, seed), None) for seed in seeds]
     assert all(found), f"{pattern.name} makes nothing of some seeds"
     return [item for item in found if item is not None]
@@ -60,7 +71,7 @@ def independent(blank: Blank) -> str:
     return str(keys(ask.target, ask.input).figure(ask.figure, ask.at, ask.batch, DTYPES[ask.dtype]))
 
 
-def check_blank(item: Item, blank: Blank) -> None:
+def check_blank(item: ExerciseItem, blank: Blank) -> None:
     texts = [o.text for o in blank.options]
     assert len(set(texts)) == len(texts), "options are distinct"
     assert [o.text for o in blank.options if o.right] == [blank.key], "exactly one is right, and it is the key"
@@ -79,7 +90,7 @@ def check_blank(item: Item, blank: Blank) -> None:
         assert independent(blank) == blank.key
 
 
-def changed_figure(item: Item, blank: Blank, node: str, parameter: str, to: int) -> str | None:
+def changed_figure(item: ExerciseItem, blank: Blank, node: str, parameter: str, to: int) -> str | None:
     """The figure of the item's network with another setting, by the third road; None where it cannot be."""
     ask = blank.ask
     assert ask is not None
@@ -94,11 +105,11 @@ def changed_figure(item: Item, blank: Blank, node: str, parameter: str, to: int)
         return None
 
 
-def paragraphs(item: Item) -> str:
+def paragraphs(item: ExerciseItem) -> str:
     return "\n".join(b.text for b in item.body if isinstance(b, Text))
 
 
-def check_setting(item: Item) -> None:
+def check_setting(item: ExerciseItem) -> None:
     """Every option is evaluated: only the key gives the number."""
     blank = item.blanks[0]
     if blank.ask is None:
@@ -110,7 +121,7 @@ def check_setting(item: Item) -> None:
         assert (value == found[3]) is option.right
 
 
-def check_compare(item: Item) -> None:
+def check_compare(item: ExerciseItem) -> None:
     blank = item.blanks[0]
     found = re.search(r"in design B, the ([\w ()]+?)(?: of `([^`]+)`)? is (\d+) instead of (\d+)", paragraphs(item))
     if blank.ask is None:
@@ -128,11 +139,11 @@ def check_compare(item: Item) -> None:
         assert blank.key.endswith(f"; {more} has {abs(first - second)} more")
 
 
-def check_error(item: Item) -> None:
+def check_error(item: ExerciseItem) -> None:
     """The first row that is not what follows from the layers is the key."""
     blank = item.blanks[0]
     assert blank.ask is not None
-    grid = next(b for b in item.body if isinstance(b, Grid))
+    grid = next(b for b in item.body if isinstance(b, ExerciseTable))
     wrong = []
     for row in grid.rows[1:]:
         named = blank._replace(ask=blank.ask._replace(at=str(row[0])))
@@ -142,7 +153,7 @@ def check_error(item: Item) -> None:
     assert f"it is {independent(blank)}." in item.question.derivation[0]
 
 
-def check_summary(item: Item) -> None:
+def check_summary(item: ExerciseItem) -> None:
     blank = item.blanks[0]
     if blank.ask is None:
         return
@@ -150,7 +161,7 @@ def check_summary(item: Item) -> None:
     assert found and found[2] == independent(blank) and found[1] != found[2]
 
 
-def check_statement(item: Item) -> None:
+def check_statement(item: ExerciseItem) -> None:
     """Both figures of the witness by the third road; the truth against a list that people wrote."""
     ask = item.blanks[0].ask
     assert ask is not None
@@ -211,16 +222,23 @@ TRUTHS = [
 ]
 
 
-def check(item: Item) -> None:
+def check(item: ExerciseItem) -> None:
     """What holds for every item."""
     assert item.family in FAMILIES and item.form in FORMS and item.difficulty in LEVELS
     assert item.title and item.body and item.blanks and item.question.derivation and item.question.conventions
     assert item.family in item.question.tags and item.form in item.question.tags
-    slots = [c.blank for b in item.body if isinstance(b, Grid) for row in b.rows for c in row if isinstance(c, Slot)]
+    slots = [
+        c.blank
+        for b in item.body
+        if isinstance(b, ExerciseTable)
+        for row in b.rows
+        for c in row
+        if isinstance(c, AnswerSlot)
+    ]
     names = [b.name for b in item.blanks]
     assert len(set(names)) == len(names) and (slots == names if slots else len(names) == 1)
     for block in item.body:
-        if isinstance(block, Grid):
+        if isinstance(block, ExerciseTable):
             assert all(len(row) == len(block.header) for row in block.rows)
     for blank in item.blanks:
         check_blank(item, blank)
@@ -398,7 +416,9 @@ def test_the_checks_see_a_wrong_key() -> None:
             spoiled.question.derivation,
             spoiled.question.tags,
         )
-        bad = Item(item.id, item.pattern, item.family, item.form, item.difficulty, item.seed, item.version, question)
+        bad = ExerciseItem(
+            item.id, item.pattern, item.family, item.form, item.difficulty, item.seed, item.version, question
+        )
         with pytest.raises(AssertionError):
             check(bad)
 
@@ -425,3 +445,18 @@ def test_the_smallest_input_does_not_show_itself() -> None:
             c for block in item.body if hasattr(block, "rows") for row in block.rows for c in map(str, row)
         )
         assert f"x{key}x{key}" not in shown
+
+
+def test_a_seed_gives_the_same_questions_whatever_was_loaded_before() -> None:
+    """Files of a family may be loaded because another family borrows from them."""
+    told = "from rfcalc.teaching.exercises import patterns as p; print([x.name for x in p.patterns()])"
+    before = (
+        "",
+        "import rfcalc.teaching.exercises.families.sizes_more, rfcalc.teaching.exercises.families.concepts_more; ",
+        "from rfcalc.teaching.exercises.patterns import patterns; patterns('design'); ",
+    )
+    orders = {
+        subprocess.run([sys.executable, "-c", first + told], capture_output=True, text=True, check=True).stdout
+        for first in before
+    }
+    assert len(orders) == 1

@@ -11,7 +11,7 @@ import pytest
 import rfcalc
 from rfcalc.claims.counting import CONVENTIONS, count
 from rfcalc.claims.foreign import Foreign, claims_of, head, judged, network_of
-from rfcalc.claims.judging import Reports, Result
+from rfcalc.claims.judging import JudgedClaim, Reports
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.report import schemas
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "docs" / "examples" / "record"
 
 
-def results(path: Path, **targets: str) -> list[Result]:
+def results(path: Path, **targets: str) -> list[JudgedClaim]:
     found, broken = judged(claims_of(path, targets), Reports())
     assert not broken
     return found

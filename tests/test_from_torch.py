@@ -13,6 +13,7 @@ from pixels import check
 from reading import counted, verdict
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.utils.flop_counter import FlopCounterMode
 from vision import models
 
 import rfcalc
@@ -677,10 +678,22 @@ def test_what_is_not_understood_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["rf", f"{path}:Net", "-i", "3x8x8", "--strict"]) == 1
 
 
-def test_weights_that_depend_on_the_input_are_not_understood() -> None:
-    read = from_torch(Of(lambda m, x: F.conv2d(x, m.a(x).mean((2, 3)).view(1, 3, 1, 1)), a=conv(3, 3)), (3, 8, 8))
-    assert [u.why for u in read.unknown] == ["its weights depend on the input"]
-    assert read.network.nodes[-1].inputs[0] == "input"
+def dynamic(m: Any, x: Tensor) -> Tensor:
+    return F.conv2d(x, m.a(x).mean((2, 3)).view(1, 3, 1, 1), m.bias)
+
+
+@pytest.mark.parametrize("bias", [None, nn.Parameter(torch.ones(1))])
+def test_weights_that_depend_on_the_input_are_what_that_depends_on(bias: nn.Parameter | None) -> None:
+    """A kernel that is made of means over the image: every unit sees all of it, beside its own pixel."""
+    module = Of(dynamic, a=conv(3, 3), bias=bias)
+    read = from_torch(module, (3, 8, 8))
+    assert read.complete
+    report = analyze(read)
+    assert (str(report.rows[-1].receptive_field.status), report.rows[-1].output_shape) == ("global", (1, 8, 8))
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    with FlopCounterMode(display=False) as counter:
+        module(torch.rand(1, 3, 8, 8))
+    assert 2 * report.totals.macs == counter.get_total_flops()
 
 
 def test_what_is_laid_flat_and_back_is_where_it_was() -> None:

@@ -217,9 +217,23 @@ def mixed_rows(m: Any, x: Tensor) -> Tensor:
     return BAND.to(x) @ m.l(x.transpose(1, 2))
 
 
+def patches(step: int) -> nn.Module:
+    """Windows of 2 x 2 (every other pixel), or of 3 x 3 that overlap, by steps in memory."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x).contiguous()
+        b, c, h, w = y.shape
+        size = (h // 2, w // 2, 2, 2) if step == 2 else (h - 2, w - 2, 3, 3)
+        return y.as_strided((b, c, *size), (c * h * w, h * w, step * w, step, w, 1)).amax((-1, -2))
+
+    return Module(run, a=square(3))
+
+
 RISING, FALLING = torch.tensor([0, 1, 2]), torch.tensor([5, 3, 1])
 CASES |= {
     "tokens mixed by a table": (Module(mixed_rows, l=nn.Linear(3, 4)), "3x6", "shift_variant", (None,)),
+    "patches by steps in memory": (patches(2), "2x6x6", "exact", (4, 4)),
+    "windows by steps in memory": (patches(1), "2x6x6", "shift_variant", (None, None)),
     "places of two axes": (image(lambda m, x: x[:, :, RISING, FALLING]), "2x6x6", "periodic", (3, 3)),
     "places of two axes, a table": (
         image(lambda m, x: x[:, :, THREE[0], THREE[0].flip(1)]),
@@ -347,3 +361,17 @@ def test_a_spectrum_and_back(size: int, step: int, width: int, centred: bool) ->
 def test_control_what_depends_on_values_has_no_shape() -> None:
     with pytest.raises(RfcalcError, match="depends on the values"):
         rfcalc.from_torch(Module(lambda m, x: torch.linalg.lstsq(x, x)[0]), "1x4x4")
+
+
+def test_steps_in_memory_that_leave_their_axis_are_not_read() -> None:
+    skewed = Module(lambda m, x: x.as_strided((1, 2, 5, 5), (50, 25, 6, 1)))
+    assert [u.why for u in rfcalc.from_torch(skewed, "2x5x5").unknown] == ["past the end of an axis"]
+
+
+def test_complex_weights_may_meet_a_real_input() -> None:
+    """Three real convolutions of twice as many parameters, as PyTorch runs a complex one."""
+    module = Module(lambda m, x: m.c(torch.complex(x, x)).abs(), c=nn.Conv2d(2, 4, 3, dtype=torch.cfloat))
+    read = rfcalc.from_torch(module, "2x8x8")
+    assert read.complete
+    row = rfcalc.analyze(read).rows[-1]
+    assert (row.output_shape, row.receptive_field.size) == ((4, 6, 6), (3, 3))

@@ -55,6 +55,21 @@ class Relative(nn.Module):
         return torch.einsum("bnd,nrd->bnr", self.query(x), self.table(at[:, None] - at[None] + 15))
 
 
+class Queries(nn.Module):
+    """Learned queries, repeated for every item, and numbers that are computed for every item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned, self.norm = nn.Parameter(torch.randn(4, 8)), nn.LayerNorm(8)
+        self.query, self.key = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = self.norm(self.learned.unsqueeze(0).expand(len(x), -1, -1))
+        at = torch.ones(len(x), x.shape[1], 8).cumsum(1).sin()
+        made: Tensor = (self.query(given) @ self.key(x + at).transpose(1, 2)).softmax(-1) @ (x * at) + given
+        return made
+
+
 class Asks(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * 2 if float(x.sum()) > 0 else x
@@ -82,6 +97,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "older spectral norm": (lambda: nn.Sequential(conv(3), nn.utils.spectral_norm(conv(4)), nn.ReLU()), (3, 12, 12)),
     "derivative of its own": (lambda: nn.Sequential(conv(3), Own(), conv(4)), (3, 12, 12)),
     "relative positions": (lambda: nn.Sequential(nn.Linear(8, 8), Relative()), (16, 8)),
+    "repeated": (lambda: nn.Sequential(nn.Linear(8, 8), Queries()), (16, 8)),
     "two GRUs": (lambda: Recurrent("GRU", 2), (10, 8)),
     "LSTM": (lambda: Recurrent("LSTM", 1), (10, 8)),
     "transformer": (lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), (10, 16)),
@@ -93,7 +109,15 @@ def case(name: str) -> tuple[nn.Module, tuple[int, ...]]:
     return make(), shape
 
 
-UNTOLD = ("weight norm", "older weight norm", "older spectral norm", "derivative of its own", "two GRUs", "transformer")
+UNTOLD = (
+    "weight norm",
+    "older weight norm",
+    "older spectral norm",
+    "derivative of its own",
+    "two GRUs",
+    "transformer",
+    "repeated",
+)
 
 
 @pytest.mark.parametrize("amp", [None, "bf16"])

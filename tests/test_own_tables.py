@@ -15,8 +15,8 @@ from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.report import schemas
 from rfcalc.teaching.exercises import bank
-from rfcalc.teaching.exercises.formats import FORMATS, Paper, render
-from rfcalc.teaching.exercises.item import Grid
+from rfcalc.teaching.exercises.formats import FORMATS, PaperHeading, render
+from rfcalc.teaching.exercises.item import ExerciseTable
 from rfcalc.teaching.grading.marking import Key
 from rfcalc.teaching.own_tables import table_of
 from rfcalc.teaching.sheets import sheet
@@ -68,7 +68,7 @@ def test_rows_that_are_not_asked_for_are_shown() -> None:
     assert [b.label for b in item.blanks] == [
         f"{node}, {figure}" for node in ("conv2_1", "pool3") for figure in ("receptive field", "parameters")
     ]
-    grid = next(b for b in item.body if isinstance(b, Grid))
+    grid = next(b for b in item.body if isinstance(b, ExerciseTable))
     shown = {row[0]: row[2:] for row in grid.rows}
     assert shown["conv5_3"] == ("196", "2359808") and shown["relu2_1"] == ("–", "–")
 
@@ -76,9 +76,9 @@ def test_rows_that_are_not_asked_for_are_shown() -> None:
 @pytest.mark.parametrize("form", [f for f in FORMATS if f != "prairielearn"])
 def test_every_format_takes_it(form: str) -> None:
     item = table_of("conv3-8 | conv1-4 > maxpool2", "3x16x16")
-    assert render([item], form, Paper("T", "0"))
+    assert render([item], form, PaperHeading("T", "0"))
     if form == "json":
-        found = json.loads(str(render([item], "json", Paper("T", "0"))))
+        found = json.loads(str(render([item], "json", PaperHeading("T", "0"))))
         jsonschema.validate(found, schemas.schema("exercises"))
         assert bank.read(json.dumps(found))[0] == [item]
 
@@ -218,6 +218,6 @@ def test_shapes_are_told_by_their_axes() -> None:
 def test_only_the_rows_that_are_named_are_asked_for() -> None:
     item = table_of("conv3-8 bn relu > conv3-8 bn", "3x16x16", blank="params,output", rows="conv1")
     assert [b.label for b in item.blanks] == ["conv1, parameters", "conv1, output"]
-    grid = next(b for b in item.body if isinstance(b, Grid))
+    grid = next(b for b in item.body if isinstance(b, ExerciseTable))
     shown = {row[0]: row[2:] for row in grid.rows}
     assert shown["batchnorm1"] == ("16", "–") and shown["conv2"] == ("584", "8x16x16")

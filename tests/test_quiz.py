@@ -13,20 +13,24 @@ import pytest
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises import bank
-from rfcalc.teaching.exercises.item import Blank, Option
+from rfcalc.teaching.exercises.item import AnswerOption, Blank
 from rfcalc.teaching.exercises.marking import mark
 from rfcalc.teaching.exercises.quiz import run as ask_items
 
-RIGHT = Option("3211264", True, "Right.")
-NUMBER = Blank("answer", "integer", "parameters", "3211264", (RIGHT, Option("1605632", False, "Half of it.")))
-SHAPE = Blank("answer", "shape", "output", "64x224x112", (Option("64x224x112", True, "Right."),))
-PERCENT = Blank("answer", "decimal", "share", "74.3", (Option("74.3", True, "Right."),), "%", "0.1")
+RIGHT = AnswerOption("3211264", True, "Right.")
+NUMBER = Blank("answer", "integer", "parameters", "3211264", (RIGHT, AnswerOption("1605632", False, "Half of it.")))
+SHAPE = Blank("answer", "shape", "output", "64x224x112", (AnswerOption("64x224x112", True, "Right."),))
+PERCENT = Blank("answer", "decimal", "share", "74.3", (AnswerOption("74.3", True, "Right."),), "%", "0.1")
 CHOICE = Blank(
     "answer",
     "choice",
     "which",
     "conv1_1",
-    (Option("`conv1`", False, "No."), Option("conv1_1", True, "Right."), Option("b", False, "Named so.")),
+    (
+        AnswerOption("`conv1`", False, "No."),
+        AnswerOption("conv1_1", True, "Right."),
+        AnswerOption("b", False, "Named so."),
+    ),
 )
 
 

@@ -7,10 +7,10 @@ from xml.etree.ElementTree import fromstring
 from rfcalc.teaching.exercises.bank import exercises
 from rfcalc.teaching.exercises.formats._text import LETTERS
 from rfcalc.teaching.exercises.in_page import marked, question
-from rfcalc.teaching.exercises.item import Blank, Option
+from rfcalc.teaching.exercises.item import AnswerOption, Blank
 
 
-def _typed(blank: Blank, option: Option) -> str:
+def _typed(blank: Blank, option: AnswerOption) -> str:
     return LETTERS[blank.options.index(option)] if blank.kind == "choice" else option.text
 
 

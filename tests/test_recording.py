@@ -329,7 +329,9 @@ def test_weights_that_forward_sets_from_the_input_are_not_taken_for_its_own() ->
         return m.c(x)  # type: ignore[no-any-return]
 
     read = from_torch(Of(run, c=conv(3, 4)), "3x8x8")
-    assert [u.operator for u in read.unknown] == ["aten.conv2d"]
+    assert read.complete
+    assert (read.unused, analyze(read).totals.params) == ({"c.weight": 108}, 4)
+    assert analyze(read).rows[-1].receptive_field.status == "global"  # the first pixels too, wherever it is
 
 
 REAL: list[tuple[str, str]] = [

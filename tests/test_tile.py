@@ -278,13 +278,21 @@ def test_bad_input() -> None:
         ({"tile": "256x256x256"}, "3 numbers"),
         ({"tiles": "100x1"}, "cannot be cut"),
         ({"memory": "1kB"}, "no tile fits"),
-        ({"memory": "much"}, "not a number"),
+        ({"memory": "much"}, "no memory"),
         ({"tile": 256, "tiles": "2x2"}, "given together"),
         ({"at": "conv99"}, "unknown node"),
     ]:
         with pytest.raises(RfcalcError, match=word):
             rfcalc.tile("unet-padded", "1x1024x1024", **named)
     assert cli(["tile", "unet-padded", "--axis", "9"]) == 2
+    assert cli(["tile", "unet-padded", "--passes", "--axis", "9"]) == 2
+    assert cli(["tile", "conv3-4", "--input", "1x32x32", "--check-overlap", "nan"]) == 2
+    with pytest.raises(RfcalcError, match="too many") as caught:
+        rfcalc.tile("conv3-4", "1x1000000000x32", tile=8)
+    assert "100,000 on an axis" in str(caught.value)
+    with pytest.raises(RfcalcError, match="no memory") as refused:
+        rfcalc.tile("conv3-4", "1x32x32", memory="lots")
+    assert "--memory 24GB" in str(refused.value)
     assert cli(["tile", "unet-padded", "--as", "excel"]) == 2
     assert cli(["tile", "conv3-4", "--input", "1x32x32", "--check-overlap", "-4"]) == 2
 

@@ -265,3 +265,37 @@ def test_sizes_are_told_where_only_values_depend_on_the_size() -> None:
     module = Given(lambda x: torch.nn.functional.avg_pool2d(x / x.shape[-1] + x.shape[-2], 2))
     assert "every size from 2 on" in render(rfcalc.sizes(module, "1x32x32").document(), "plain")
     assert rfcalc.tile(module, "1x32x32", at="conv", tiles="2x2").status == "exact"
+
+
+class Attending(nn.Module):
+    """Attention among positions that lie apart by a part of the image (a grid, as MaxViT has), or among patches."""
+
+    def __init__(self, grid: int, fused: bool, patch: int = 1) -> None:
+        super().__init__()
+        self.conv, self.qkv = nn.Conv2d(1, 8, patch, patch), nn.Linear(8, 24)
+        self.grid, self.fused = grid, fused
+
+    def forward(self, x: Any) -> Any:
+        x = self.conv(x).permute(0, 2, 3, 1)
+        (b, h, w, c), g = x.shape, self.grid
+        if g:
+            x = x.view(b, g, h // g, g, w // g, c).permute(0, 2, 4, 1, 3, 5)
+        q, k, v = self.qkv(x.reshape(-1, g * g or h * w, c)).chunk(3, -1)
+        y = F.scaled_dot_product_attention(q, k, v) if self.fused else torch.softmax(q @ k.transpose(1, 2), -1) @ v
+        if g:
+            y = y.view(b, h // g, w // g, g, g, c).permute(0, 3, 1, 4, 2, 5)
+        return y.reshape(b, h, w, c).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    ("grid", "patch", "told"),
+    [
+        (4, 1, "4 places over the whole axis, 8 positions apart"),
+        (0, 8, "4 places over the whole axis, 8 positions apart"),
+    ],
+)
+def test_attention_over_a_grid_is_told_as_such(fused: bool, grid: int, patch: int, told: str) -> None:
+    plan = rfcalc.tile(Attending(grid, fused, patch).eval(), "1x32x32")
+    assert told in plan.barriers[0].why, plan.barriers
+    assert "limit it to windows" in render(plan.document(), "plain")

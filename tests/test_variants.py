@@ -20,19 +20,19 @@ from rfcalc import Network, Report, RfcalcError, to_torch
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.comparison.likes import like
-from rfcalc.plan.variants import MOVES, Asked, CannotChange, Draft
+from rfcalc.plan.variants import MOVES, CannotChange, MoveRequest, NetworkDraft
 from rfcalc.report import schemas
 
 torch.set_num_threads(1)
 SCHEMA, COMPARED = (schemas.schema(name) for name in ("design", "compare"))
 
 
-def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
+def every(report: Report, move: str) -> dict[str, tuple[Report, NetworkDraft]]:
     """All variants of one move that can be made."""
     found = {}
-    for choice in MOVES[move].choices(report, Asked(60)):
+    for choice in MOVES[move].choices(report, MoveRequest(60)):
         for option in choice.options[1:]:
-            draft = Draft(report)
+            draft = NetworkDraft(report)
             try:
                 option.change(draft)
                 found[option.told] = (Report(draft.network(), report.inputs), draft)
@@ -598,7 +598,7 @@ def test_channels_are_scaled_through_heads_and_cuts(name: str, factor: str) -> N
     one = next(v for v in found.designs if v.changes == (f"channels × {factor}",)) if found.designs[1:] else None
     if Fraction(factor) > 1:  # it costs more, so that it is none of those that are listed
         (choice,) = found.choices
-        draft = Draft(found.report)
+        draft = NetworkDraft(found.report)
         next(o for o in choice.options if o.told == f"channels × {factor}").change(draft)  # type: ignore[misc]
         totals = Report(draft.network(), found.report.inputs).totals
     else:

@@ -41,7 +41,7 @@ class At(NamedTuple):
         return self.xs[0]
 
 
-class Name(str):
+class BareText(str):
     """Text that is printed without quotation marks: a default that is no literal."""
 
     __slots__ = ()

@@ -18,7 +18,7 @@ WRAPPED = ("state_dict", "model", "model_state_dict")  # under which training sc
 HEADS = ("classifier", "fc", "head", "heads")  # what torchvision's models call their classifiers
 
 
-class Loaded(NamedTuple):
+class LoadedWeights(NamedTuple):
     """What a checkpoint gave: names of tensors that were loaded, that the checkpoint lacks, that the module lacks, that
     differ in shape (name, the checkpoint's, the module's), and that were left out with the classifier."""
 
@@ -42,7 +42,7 @@ class Loaded(NamedTuple):
 
 def load_weights(
     module: nn.Module, file: str | Path | Mapping[str, Tensor], *, strict: bool = True, classifier: bool = True
-) -> Loaded:
+) -> LoadedWeights:
     """Load a checkpoint: a file of PyTorch's (read with ``weights_only=True``) or safetensors, or a state dict.
 
     Nothing is changed unless all that is to be loaded fits. Step counters of batch normalisation may be missing. A
@@ -107,7 +107,7 @@ def _put(module: nn.Module, given: dict[str, Tensor], own: Mapping[str, Tensor])
     module.load_state_dict(given, strict=False, assign=True)
 
 
-def _compared(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Loaded:
+def _compared(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> LoadedWeights:
     fit, missing, mismatched = [], [], []
     for name, tensor in own.items():
         if name not in given:
@@ -118,7 +118,7 @@ def _compared(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Loaded:
         else:
             fit.append(name)
     unexpected = tuple(name for name in given if name not in own)
-    return Loaded(tuple(fit), tuple(missing), unexpected, tuple(mismatched))
+    return LoadedWeights(tuple(fit), tuple(missing), unexpected, tuple(mismatched))
 
 
 def _classifier(module: nn.Module, own: Mapping[str, Tensor]) -> set[str]:

@@ -22,7 +22,7 @@ from rfcalc.layers.conv import Conv
 from rfcalc.layers.reshape import Flatten
 
 
-class Scores(NamedTuple):
+class ImageScores(NamedTuple):
     """N×classes×H×W scores, their mean over space, and class probabilities (averaged with the mirrored image's)."""
 
     map: Tensor
@@ -125,7 +125,7 @@ def _with(network: Network, graph: NetworkModule) -> NetworkModule:
     return made.train(graph.training)
 
 
-def scores(graph: NetworkModule, images: Tensor, *, mirror: bool = True) -> Scores:
+def scores(graph: NetworkModule, images: Tensor, *, mirror: bool = True) -> ImageScores:
     """The paper's evaluation of whole images (§3.2) by a dense module: the map of scores, its mean over space, and the
     soft-max probabilities, averaged with those of the mirrored images.
 
@@ -147,4 +147,4 @@ def scores(graph: NetworkModule, images: Tensor, *, mirror: bool = True) -> Scor
         if mirror:
             flipped = graph(images.flip(-1))
             probabilities = (probabilities + flipped.mean(space).softmax(1)) / 2
-    return Scores(found, mean, probabilities)
+    return ImageScores(found, mean, probabilities)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class ClaimExplanation:
     """What would make a claim true, and how many possibilities were tried."""
 
     changes: tuple[str, ...]
@@ -40,7 +40,7 @@ class Explanation:
         return f"true with {' and '.join(self.changes)} ({self.tried} tried)"
 
 
-class View(NamedTuple):
+class ClaimReading(NamedTuple):
     """How a claim is read: the setting it is computed under, and the printed value."""
 
     setting: Setting
@@ -52,7 +52,7 @@ class ClaimChange(NamedTuple):
 
     kind: str
     label: str
-    apply: Callable[[View], View]
+    apply: Callable[[ClaimReading], ClaimReading]
 
 
 def changes(claim: Claim) -> list[ClaimChange]:
@@ -63,14 +63,14 @@ def changes(claim: Claim) -> list[ClaimChange]:
     setting, printed = claim.setting, claim.printed
     found: list[ClaimChange] = []
 
-    def add(kind: str, label: str, apply: Callable[[View], View]) -> None:
+    def add(kind: str, label: str, apply: Callable[[ClaimReading], ClaimReading]) -> None:
         found.append(ClaimChange(kind, label, apply))
 
     def printing(kind: str, label: str, changed: Callable[[Printed], Printed]) -> None:
-        add(kind, label, lambda view: View(view.setting, changed(view.printed)))
+        add(kind, label, lambda view: ClaimReading(view.setting, changed(view.printed)))
 
     def set_to(kind: str, label: str, **values: Any) -> None:
-        add(kind, label, lambda view: View(view.setting._replace(**values), view.printed))
+        add(kind, label, lambda view: ClaimReading(view.setting._replace(**values), view.printed))
 
     other = TRUNCATED if printed.rounding == NEAREST else NEAREST
     printing("rounding", "truncation" if other == TRUNCATED else "rounding", lambda p: replace(p, rounding=other))
@@ -108,13 +108,13 @@ def _variants(network: str) -> tuple[list[str], list[str]]:
     return [n for n in kin if not n.endswith("-aux")], [n for n in kin if n.endswith("-aux")]
 
 
-def explain(claim: Claim, lookup: Callable[[str, str | None], Report]) -> Explanation:
+def explain(claim: Claim, lookup: Callable[[str, str | None], Report]) -> ClaimExplanation:
     """Try the changes, alone and then in pairs."""
     assert claim.printed is not None
     assert claim.expression is not None
     known = changes(claim)
     tried = 0
-    start = View(claim.setting, claim.printed)
+    start = ClaimReading(claim.setting, claim.printed)
     for size in (1, 2):
         for chosen in combinations(known, size):
             if len({c.kind for c in chosen}) < size:
@@ -127,8 +127,8 @@ def explain(claim: Claim, lookup: Callable[[str, str | None], Report]) -> Explan
                 continue
             tried += 1
             if held and (size == 1 or _exact(claim.printed) or _neighbour(claim, [c.label for c in chosen], lookup)):
-                return Explanation(tuple(c.label for c in chosen), tried)
-    return Explanation((), tried)
+                return ClaimExplanation(tuple(c.label for c in chosen), tried)
+    return ClaimExplanation((), tried)
 
 
 def _exact(printed: Printed) -> bool:
@@ -141,7 +141,7 @@ def _neighbour(claim: Claim, labels: list[str], lookup: Callable[[str, str | Non
     for other in claim.file:
         if other is claim or other.printed is None or other.expression is None or other.network != claim.network:
             continue
-        view = View(other.setting, other.printed)
+        view = ClaimReading(other.setting, other.printed)
         if _holds(other.expression, view, lookup) is not False:
             continue
         known = {change.label: change for change in changes(other)}
@@ -154,7 +154,7 @@ def _neighbour(claim: Claim, labels: list[str], lookup: Callable[[str, str | Non
     return False
 
 
-def _holds(expression: Expression, view: View, lookup: Callable[[str, str | None], Report]) -> bool | None:
+def _holds(expression: Expression, view: ClaimReading, lookup: Callable[[str, str | None], Report]) -> bool | None:
     """Whether the claim is true seen so; None where it cannot be computed (a layer that the variant lacks)."""
     try:
         return view.printed.holds(expression.evaluate(view.setting, lookup))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rfcalc import zoo
 from rfcalc.claims.files import ENDING, Claim, networks, read, shipped
-from rfcalc.claims.judging import Reports, Result, judge
+from rfcalc.claims.judging import JudgedClaim, Reports, judge
 from rfcalc.core.errors import RfcalcError
 
 
-def check(*what: str | Path | Claim, run: Sequence[str] = (), explained: bool = True) -> list[Result]:
+def check(*what: str | Path | Claim, run: Sequence[str] = (), explained: bool = True) -> list[JudgedClaim]:
     """Check published numbers, or your own, against what the layers say.
 
     Args:

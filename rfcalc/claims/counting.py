@@ -324,7 +324,7 @@ def unknown(report: Report, how: Convention) -> tuple[str, ...]:
 Hooked = Callable[[Report], Mapping[str, Any] | None]
 
 
-class Counted(NamedTuple):
+class ToolCount(NamedTuple):
     """What a tool prints for a network: the sums by term, and why it is not known (then there are none)."""
 
     how: Convention
@@ -337,7 +337,7 @@ class Counted(NamedTuple):
         return None if self.why else sum(self.terms.values())
 
 
-def counts(report: Report, hooked: Hooked | None = None) -> dict[str, Counted]:
+def counts(report: Report, hooked: Hooked | None = None) -> dict[str, ToolCount]:
     """What every tool prints for a network: for a module by what the tool hooks in it, else by the conventions.
 
     Args:
@@ -351,14 +351,14 @@ def counts(report: Report, hooked: Hooked | None = None) -> dict[str, Counted]:
             by_node: dict[str, int] = {}
             for (path, _), amount in seen.amounts.items():
                 by_node[path] = by_node.get(path, 0) + amount
-            found[tool] = Counted(how, seen.terms(), by_node, seen.why)
+            found[tool] = ToolCount(how, seen.terms(), by_node, seen.why)
             continue
         kinds = unknown(report, how)
         why = (
             f"how {', '.join(kinds)} {'is' if len(kinds) == 1 else 'are'} written decides what it sees" if kinds else ""
         )
         by_node = {row.name: count_row(row, how) for row in report}
-        found[tool] = Counted(how, {} if kinds else terms(report, how), {} if kinds else by_node, why)
+        found[tool] = ToolCount(how, {} if kinds else terms(report, how), {} if kinds else by_node, why)
     return found
 
 
@@ -399,7 +399,7 @@ def metric_of(tool: str, hooked: Hooked) -> str:
     """Make a tool's count a metric, so that a table can have it as a column; its name."""
     how = convention(tool)
 
-    def counted(report: Report) -> Counted:
+    def counted(report: Report) -> ToolCount:
         if report not in known:
             known[report] = counts(report, hooked)[how.tool]
         if known[report].why:
@@ -407,7 +407,7 @@ def metric_of(tool: str, hooked: Hooked) -> str:
             raise RfcalcError(what, why=known[report].why, fix="rfcalc counts shows the tools of which it is known")
         return known[report]
 
-    known: WeakKeyDictionary[Report, Counted] = WeakKeyDictionary()
+    known: WeakKeyDictionary[Report, ToolCount] = WeakKeyDictionary()
     if how.tool not in METRICS:
         METRICS.add(
             how.tool,
@@ -446,11 +446,11 @@ def document(report: Report, hooked: Hooked | None = None) -> Document:
     return Document(title, tuple(sections), data=partial(to_dict, report, found), records=partial(_records, found))
 
 
-def _in_use(name: str, found: Mapping[str, Counted]) -> bool:
+def _in_use(name: str, found: Mapping[str, ToolCount]) -> bool:
     return any(name in c.terms and name in c.how.terms for c in found.values())
 
 
-def _told(counted: Counted, name: str, value: int) -> str:
+def _told(counted: ToolCount, name: str, value: int) -> str:
     """A term of a sum: how often it is in it, or what a tool saw of it in a module."""
     factor = counted.how.terms.get(name) if name in TERMS else None
     if factor is None:
@@ -459,7 +459,7 @@ def _told(counted: Counted, name: str, value: int) -> str:
     return f"−{times}" if factor < 0 else times
 
 
-def _records(found: Mapping[str, Counted]) -> tuple[list[str], list[list[Any]]]:
+def _records(found: Mapping[str, ToolCount]) -> tuple[list[str], list[list[Any]]]:
     """A line a term and a column a tool, each with what the term adds."""
     names = [n for n in TERMS if any(n in c.terms for c in found.values())]
     names += [n for n in dict.fromkeys(n for c in found.values() for n in c.terms) if n not in TERMS]
@@ -468,7 +468,7 @@ def _records(found: Mapping[str, Counted]) -> tuple[list[str], list[list[Any]]]:
     return ["term", *found], [*rows, ["total", *totals]]
 
 
-def to_dict(report: Report, found: Mapping[str, Counted]) -> CountsJson:
+def to_dict(report: Report, found: Mapping[str, ToolCount]) -> CountsJson:
     """The counts as JSON has them."""
     return {
         "schema": SCHEMA,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rfcalc.claims.judging import Result, Verdict
+from rfcalc.claims.judging import JudgedClaim, Verdict
 from rfcalc.core.errors import plural, printable
 from rfcalc.report.document import Cell, Column, Document, Role, Sentences, Table, TableLine
 
@@ -23,7 +23,7 @@ COLUMNS = (
 )
 
 
-def document(results: Sequence[Result]) -> Document:
+def document(results: Sequence[JudgedClaim]) -> Document:
     """The results as a table, and how many there are of each kind."""
     lines = [
         TableLine(
@@ -36,11 +36,11 @@ def document(results: Sequence[Result]) -> Document:
     return Document("claims", (Table(COLUMNS, tuple(lines)), Sentences((summary(results),), listed=False)), data=data)
 
 
-def _role(result: Result) -> Role:
+def _role(result: JudgedClaim) -> Role:
     return "bad" if not result.passed else "known" if result.claim.expect == "mismatch" else "good"
 
 
-def summary(results: Sequence[Result]) -> str:
+def summary(results: Sequence[JudgedClaim]) -> str:
     """One line: how many claims, how many fit, how many are known errata, how many are red."""
     red = sum(not r.passed for r in results)
     errata = sum(r.passed and r.claim.expect == "mismatch" for r in results)
@@ -55,7 +55,7 @@ def summary(results: Sequence[Result]) -> str:
     return ", ".join(parts)
 
 
-def to_dict(result: Result) -> CheckClaimJson:
+def to_dict(result: JudgedClaim) -> CheckClaimJson:
     """A result as JSON has it."""
     claim, found = result.claim, result.explanation
     value = result.value
@@ -79,13 +79,13 @@ def to_dict(result: Result) -> CheckClaimJson:
     }
 
 
-def message(result: Result) -> str:
+def message(result: JudgedClaim) -> str:
     """A failed claim in one sentence."""
     claim = result.claim
     return f"{claim.network}: {claim.name}: printed {claim.told}, computed {result.computed}: {result.told}"
 
 
-def junit(results: Sequence[Result]) -> str:
+def junit(results: Sequence[JudgedClaim]) -> str:
     """JUnit's XML, one test case a claim."""
     from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -102,7 +102,7 @@ def junit(results: Sequence[Result]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(suite, encoding="unicode")
 
 
-def github(results: Sequence[Result]) -> str:
+def github(results: Sequence[JudgedClaim]) -> str:
     """GitHub annotations on the lines of the claims file."""
     lines = []
     for r in results:
@@ -113,7 +113,7 @@ def github(results: Sequence[Result]) -> str:
     return "\n".join([*lines, summary(results)])
 
 
-def badge(results: Sequence[Result]) -> str:
+def badge(results: Sequence[JudgedClaim]) -> str:
     """The endpoint of a badge: https://shields.io/badges/endpoint-badge."""
     from json import dumps
 
@@ -132,4 +132,4 @@ def _property(text: str) -> str:
 
 
 # Formats that this command has beside those of every document.
-CI: dict[str, Callable[[Sequence[Result]], str]] = {"junit": junit, "github": github, "badge": badge}
+CI: dict[str, Callable[[Sequence[JudgedClaim]], str]] = {"junit": junit, "github": github, "badge": badge}

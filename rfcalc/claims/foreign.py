@@ -19,10 +19,10 @@ from typing import ClassVar, NamedTuple
 
 from rfcalc import zoo
 from rfcalc.claims import expression as language
-from rfcalc.claims.changes import Explanation
+from rfcalc.claims.changes import ClaimExplanation
 from rfcalc.claims.counting import CONVENTIONS, count, unknown
 from rfcalc.claims.files import Claim, File, is_code, same_quantity
-from rfcalc.claims.judging import Reports, Result, Verdict, judge
+from rfcalc.claims.judging import JudgedClaim, Reports, Verdict, judge
 from rfcalc.claims.printed import Printed, read
 from rfcalc.claims.recorded import is_recorded, recorded_as
 from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
@@ -53,7 +53,7 @@ class _NotThis(RfcalcError):
     """A file that can be read and is in none of these formats."""
 
 
-class Entry(NamedTuple):
+class PrintedModel(NamedTuple):
     """One model of a file: what is printed of it, as text with its unit; `line` is where it stands."""
 
     line: int
@@ -123,7 +123,7 @@ def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: S
     path, given = Path(path), dict(targets or {})
     read_there = list(_entries(path))
     broken = [e for e in read_there if isinstance(e, RfcalcError)]
-    entries = [e for e in read_there if isinstance(e, Entry) and (e.params or e.macs or e.flops)]
+    entries = [e for e in read_there if isinstance(e, PrintedModel) and (e.params or e.macs or e.flops)]
     if not entries and not broken:
         raise RfcalcError(
             "no model with parameters or FLOPs stands in this file",
@@ -190,7 +190,7 @@ def network_of(name: str) -> str | None:
     return None
 
 
-def _claim(file: File, entry: Entry, kind: str, text: str, target: str) -> Claim:
+def _claim(file: File, entry: PrintedModel, kind: str, text: str, target: str) -> Claim:
     where = f"{file.path}:{entry.line}: {entry.name}"
     printed = _printed(text, where)
     kind = "macs" if kind == "flops" and printed.quantity == "macs" else kind  # its own unit decides, not the head
@@ -221,7 +221,7 @@ def _printed(text: str, where: str) -> Printed:
         raise error.at(where) from None
 
 
-def judged(found: Foreign, reports: Reports) -> tuple[list[Result], list[RfcalcError]]:
+def judged(found: Foreign, reports: Reports) -> tuple[list[JudgedClaim], list[RfcalcError]]:
     """The results of a file's claims, and what stopped those that cannot be judged.
 
     FLOPs are read by the convention that makes most of the file's figures true (one figure of three digits is met by
@@ -254,8 +254,10 @@ def judged(found: Foreign, reports: Reports) -> tuple[list[Result], list[RfcalcE
         value = Fraction(counts[id(claim)].get(usual, counts[id(claim)][MACS]))
         other = next((f"{name} instead of {usual}" for name in fits[id(claim)]), "")
         verdict = Verdict.MATCH if usual in fits[id(claim)] else Verdict.MISMATCH
-        reason = None if verdict is Verdict.MATCH else Explanation((other,) if other else (), len(counts[id(claim)]))
-        results.append(Result(replace(claim, counted=usual), value, claim.printed.like(value), verdict, reason))
+        reason = (
+            None if verdict is Verdict.MATCH else ClaimExplanation((other,) if other else (), len(counts[id(claim)]))
+        )
+        results.append(JudgedClaim(replace(claim, counted=usual), value, claim.printed.like(value), verdict, reason))
     return results, broken
 
 
@@ -320,7 +322,7 @@ def _nameless(where: str) -> RfcalcError:
     )  # fmt: skip
 
 
-def _entries(path: Path) -> Iterator[Entry | RfcalcError]:
+def _entries(path: Path) -> Iterator[PrintedModel | RfcalcError]:
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -337,7 +339,7 @@ def _entries(path: Path) -> Iterator[Entry | RfcalcError]:
     return _card(text, path) if ending == ".md" else _table(text, path, "\t" if ending == ".tsv" else "")
 
 
-def _metafile(text: str, path: Path) -> Iterator[Entry | RfcalcError]:
+def _metafile(text: str, path: Path) -> Iterator[PrintedModel | RfcalcError]:
     """OpenMMLab: ``Models``, each with ``Metadata``: ``FLOPs``, ``Parameters``; a unit may stand in the key."""
     try:
         import yaml  # type: ignore[import-untyped]
@@ -373,10 +375,10 @@ def _metafile(text: str, path: Path) -> Iterator[Entry | RfcalcError]:
             yield from [_nameless(f"{path}: entry {number} of Models")] if found else []
             continue
         place = re.search(rf"(?m)^\s*-?\s*Name:\s*['\"]?{re.escape(name)}['\"]?\s*$", text)
-        yield Entry(text.count("\n", 0, place.start()) + 1 if place else 1, name, **found)
+        yield PrintedModel(text.count("\n", 0, place.start()) + 1 if place else 1, name, **found)
 
 
-def _card(text: str, path: Path) -> Iterator[Entry]:
+def _card(text: str, path: Path) -> Iterator[PrintedModel]:
     """A model card: "Params (M): 25.6", "GMACs: 4.1", at the image size of training."""
     title = re.search(r"(?m)^#\s*Model card for\s+(\S+)", text) or re.search(r"(?m)^#\s+(\S+)", text)
     name = title[1].strip("`") if title else path.stem
@@ -396,10 +398,10 @@ def _card(text: str, path: Path) -> Iterator[Entry]:
         if kind in ("params", "macs", "flops") and kind not in found:
             found[kind] = _with_unit(said[2].strip(), unit)
             line = number if line == 1 else line
-    yield Entry(line, name, **found)
+    yield PrintedModel(line, name, **found)
 
 
-def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
+def _table(text: str, path: Path, sign: str) -> Iterator[PrintedModel]:
     """CSV (commas, semicolons) or TSV with heads: model, params, FLOPs (units in heads or cells), perhaps input."""
     first = text.partition("\n")[0]
     sign = max(sign or ",", ",", ";", key=first.count)
@@ -421,7 +423,7 @@ def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
         found = {k: _with_unit(cells[k], heads[at[k]][1]) for k in ("params", "macs", "flops") if _said(cells.get(k))}
         side = cells.get("input", "")
         size = f"3x{side}x{side}" if side.isdecimal() else side if re.fullmatch(r"\d+x\d+x\d+", side) else ""
-        yield Entry(number, cells.get("model", ""), input=size, **found)
+        yield PrintedModel(number, cells.get("model", ""), input=size, **found)
 
 
 def _said(cell: str | None) -> bool:

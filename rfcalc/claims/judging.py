@@ -8,7 +8,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, cast
 
-from rfcalc.claims.changes import Explanation, explain
+from rfcalc.claims.changes import ClaimExplanation, explain
 from rfcalc.claims.files import Claim, ClaimError, is_code
 from rfcalc.claims.recorded import is_recorded, record
 from rfcalc.core.errors import RfcalcError
@@ -24,14 +24,14 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class JudgedClaim:
     """A claim, what was computed for it, the verdict, and for a mismatch what would explain it."""
 
     claim: Claim
     value: Fraction | None
     computed: str
     verdict: Verdict
-    explanation: Explanation | None = None
+    explanation: ClaimExplanation | None = None
 
     def __repr__(self) -> str:
         return f"Result({self.claim.network}: {self.claim.name}, {self.claim.told}: {self.told})"
@@ -85,7 +85,7 @@ def _inputs(shape: str | None) -> Any:
     return None if shape is None else Shape.parse(shape)
 
 
-def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained: bool = True) -> list[Result]:
+def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained: bool = True) -> list[JudgedClaim]:
     """What the layers say about each claim, in their order.
 
     Args:
@@ -107,30 +107,36 @@ def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained:
     return results
 
 
-def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
+def _judged(claim: Claim, reports: Reports, explained: bool) -> JudgedClaim:
     if claim.rule:
         from rfcalc.report.constraints import check as check_rule
 
         outcomes = check_rule(reports(claim.network, claim.input), claim.rule)
         failed = [told for _, held, told in outcomes if not held]
         told = "; ".join(failed or [told for *_, told in outcomes])
-        return Result(claim, None, told, Verdict.MISMATCH if failed else Verdict.MATCH)
+        return JudgedClaim(claim, None, told, Verdict.MISMATCH if failed else Verdict.MATCH)
     assert claim.expression is not None
     value = claim.expression.evaluate(claim.setting, reports)
     if claim.printed is None:
         held = (claim.least is None or value >= claim.least.value) and (claim.most is None or value <= claim.most.value)
         bound = claim.least or claim.most
-        return Result(claim, value, bound.like(value) if bound else "", Verdict.MATCH if held else Verdict.MISMATCH)
+        return JudgedClaim(
+            claim, value, bound.like(value) if bound else "", Verdict.MATCH if held else Verdict.MISMATCH
+        )
     computed = claim.printed.like(value)
     if claim.printed.holds(value):
-        return Result(claim, value, computed, Verdict.MATCH)
+        return JudgedClaim(claim, value, computed, Verdict.MATCH)
     if claim.gives is not None:
         made = claim.gives.evaluate(claim.setting, reports)
         if not claim.printed.holds(made):
             told = f"what it gives is {claim.printed.like(made)}, not {claim.printed.text}"
             raise RfcalcError(told, fix="correct the expression of gives, or leave it out")
-        return Result(claim, value, computed, Verdict.MISMATCH, Explanation((claim.note.rstrip("."),), 1, True))
+        return JudgedClaim(
+            claim, value, computed, Verdict.MISMATCH, ClaimExplanation((claim.note.rstrip("."),), 1, True)
+        )
     if claim.slip:
-        return Result(claim, value, computed, Verdict.MISMATCH, Explanation((claim.note.rstrip("."),), 1, True))
+        return JudgedClaim(
+            claim, value, computed, Verdict.MISMATCH, ClaimExplanation((claim.note.rstrip("."),), 1, True)
+        )
     found = explain(claim, reports) if explained else None
-    return Result(claim, value, computed, Verdict.MISMATCH, found)
+    return JudgedClaim(claim, value, computed, Verdict.MISMATCH, found)

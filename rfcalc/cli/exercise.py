@@ -50,7 +50,7 @@ def command(
 ) -> None:
     """Example: rfcalc exercise --family receptive-field --difficulty 2 -n 10 --seed 7 --format moodle -o quiz.xml"""
     from rfcalc.teaching.exercises.bank import exercises, item, read
-    from rfcalc.teaching.exercises.formats import FILES, FORMATS, Paper, render
+    from rfcalc.teaching.exercises.formats import FILES, FORMATS, PaperHeading, render
     from rfcalc.teaching.exercises.saving import load, save
 
     if format not in FORMATS:
@@ -70,26 +70,28 @@ def command(
     if bank is not None:
         items, request = read(load(bank), str(bank))
         seed, student = str(request.get("seed", "0")), str(request.get("student") or "")
-        paper = Paper(f"Exercises, seed {seed}", seed, student, request)
+        paper = PaperHeading(f"Exercises, seed {seed}", seed, student, request)
     elif sheet is not None:
         from rfcalc.teaching.sheets import sheet as of_sheet
 
         title, seed, items = of_sheet(load(sheet), str(sheet), student or "")
-        paper = Paper(title, seed, student or "", {"sheet": sheet.name, "seed": seed, "student": student})
+        paper = PaperHeading(title, seed, student or "", {"sheet": sheet.name, "seed": seed, "student": student})
     elif network is not None:
         from rfcalc.teaching.own_tables import table_of
 
         items = [table_of(network, inputs(input), blank=blank, rows=rows)]
-        paper = Paper(items[0].title, items[0].seed, student or "", {"network": network, "blank": blank, "rows": rows})
+        paper = PaperHeading(
+            items[0].title, items[0].seed, student or "", {"network": network, "blank": blank, "rows": rows}
+        )
     elif pattern is not None:
         from rfcalc.teaching.exercises.bank import fixed
 
         items = [fixed(pattern, f"{seed}/{student or ''}/{i}", numbers, difficulty) for i in range(count)]
         request = {"pattern": pattern, "numbers": numbers, "count": count, "seed": seed, "student": student}
-        paper = Paper(f"Exercises, seed {seed}", seed, student or "", request)
+        paper = PaperHeading(f"Exercises, seed {seed}", seed, student or "", request)
     elif identity is not None:
         items = [item(identity)]
-        paper = Paper("Exercise", items[0].seed, request={"id": identity})
+        paper = PaperHeading("Exercise", items[0].seed, request={"id": identity})
     else:
         items = exercises(count, seed, family=family, form=form, difficulty=difficulty, student=student)
         request = {
@@ -100,7 +102,7 @@ def command(
             "form": form,
             "difficulty": difficulty,
         }
-        paper = Paper(f"Exercises, seed {seed}", seed, student or "", request)
+        paper = PaperHeading(f"Exercises, seed {seed}", seed, student or "", request)
     made = render(items, format, paper)
     if isinstance(made, str):
         write(made.rstrip("\n"), output)

@@ -68,6 +68,7 @@ def command(
                 fix="leave out --check-overlap and --as",
             )
         in_turn = planning.tile(target, inputs(input), passes=True, **cut, **given)
+        _checked(axis, in_turn)
         checked = None if run is None or in_turn.barriers else _verified(in_turn, run)
         emit(in_turn.document(verified=checked), format, output, no_notes)
         return 1 if in_turn.barriers or (checked is not None and not checked["passed"]) else 0
@@ -78,10 +79,7 @@ def command(
         if overlap is None:
             raise
         plan, told = planning.tile(target, inputs(input), **given), (f"No exact tile is so small: {error.what}.",)
-    if axis is not None and not 0 <= axis < plan.rank:
-        raise RfcalcError(
-            f"there is no axis {axis}", why=f"the input {plan.inputs[0]} has the axes 0 … {plan.rank - 1}"
-        )
+    _checked(axis, plan)
     plan.shown = axis
     if plan.barriers:
         emit(plan.document(), format, output, no_notes)
@@ -91,6 +89,15 @@ def command(
     verified = None if run is None else _verified(plan, run)
     emit(plan.document(tool=named, judged=judged, verified=verified), format, output, no_notes)
     return 0 if (judged is None or judged.exact) and (verified is None or verified["passed"]) else 1
+
+
+def _checked(axis: int | None, plan: Any) -> None:
+    """Refuse an axis that there is not."""
+    if axis is not None and not 0 <= axis < plan.rank:
+        raise RfcalcError(
+            f"there is no axis {axis}",
+            why=f"the input {max(plan.inputs, key=lambda x: x.rank)} has the axes 0 … {plan.rank - 1}",
+        )
 
 
 def _verified(plan: Any, run: str) -> dict[str, Any]:

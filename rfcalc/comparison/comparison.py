@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from rfcalc.comparison.figures import ComparedFigure, figures, place, usual
-from rfcalc.comparison.layers import Change, Match, changes, joined_alike, matches
+from rfcalc.comparison.layers import Change, LayerMatch, changes, joined_alike, matches
 from rfcalc.comparison.ratio import more
-from rfcalc.comparison.subject import Subject, at_least_two, letters, read
+from rfcalc.comparison.subject import ComparedNetwork, at_least_two, letters, read
 from rfcalc.core.displayed import displayed
 from rfcalc.core.size import Size, same
 from rfcalc.receptive.receptive_field import plain
@@ -43,7 +43,7 @@ class Comparison:
 
     def __init__(
         self,
-        subjects: Sequence[Subject],
+        subjects: Sequence[ComparedNetwork],
         names: Sequence[str] | None = None,
         at: str | None = None,
         biases: bool = False,
@@ -67,7 +67,7 @@ class Comparison:
         return next(f for f in self.figures if f.name == name)
 
     @cached_property
-    def matched(self) -> tuple[tuple[Match, ...], ...]:
+    def matched(self) -> tuple[tuple[LayerMatch, ...], ...]:
         """For each network but the first: its layers and the first one's, matched."""
         first, *others = self.subjects
         return tuple(tuple(matches(first.report, s.report)) for s in others)
@@ -255,7 +255,7 @@ def number(value: Any) -> Any:
     return plain(value)
 
 
-def _network(subject: Subject) -> CompareNetworkJson:
+def _network(subject: ComparedNetwork) -> CompareNetworkJson:
     report = subject.report
     return {
         "label": subject.label,
@@ -302,7 +302,7 @@ def _change(change: Change) -> CompareChangeJson:
     }
 
 
-def _layer(match: Match) -> CompareLayerJson:
+def _layer(match: LayerMatch) -> CompareLayerJson:
     pair = (match.first, match.other)
     return {
         "status": match.status,

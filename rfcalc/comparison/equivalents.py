@@ -17,13 +17,13 @@ from typing import Any
 from rfcalc.comparison.figures import size
 from rfcalc.comparison.layers import steps
 from rfcalc.comparison.likes import Likes, search
-from rfcalc.comparison.subject import Subject, read
+from rfcalc.comparison.subject import ComparedNetwork, read
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import is_number, same
 from rfcalc.notation.write import write
 from rfcalc.plan.partitions import DilatedKernel, Stack, cheapest, count
-from rfcalc.plan.variants import MOVES, Choice, Draft, Option
+from rfcalc.plan.variants import MOVES, NetworkDraft, VariantChoice, VariantOption
 from rfcalc.plan.variants.stacks import layer_of
 from rfcalc.report.constraints import parse
 
@@ -80,7 +80,7 @@ def equivalents(
     total = count(reaches, separable, dilated)
     told = "x".join(map(str, field))
     asked = parse(f"rf = {told}", output=True)
-    choice = Choice(f"stacks that see {told}", options, total - len(options))
+    choice = VariantChoice(f"stacks that see {told}", options, total - len(options))
     found = search(subject, asked, FIGURES, (MOVES["stacks"],), (choice,), MOST, ORDERS[by])
     said = _sentence(field, total, len(options), separable, dilated, by)
     return replace(found, said=(said,), remarks=_remarks(subject, dilated))
@@ -101,7 +101,7 @@ def _sentence(field: tuple[int, ...], total: int, listed: int, separable: bool, 
     return f"{total:,} {verb} {sees} with {what.rstrip(',')}{end}"
 
 
-def _remarks(subject: Subject, dilated: bool) -> tuple[str, ...]:
+def _remarks(subject: ComparedNetwork, dilated: bool) -> tuple[str, ...]:
     """Conventions, and what was taken for granted of the stacks."""
     first, rest = subject.report.shapes[0].channels, subject.report.outputs[0].shape.channels
     notes = [f"of {subject.name}: weights divided by those of {subject.name}"]
@@ -116,7 +116,7 @@ def _remarks(subject: Subject, dilated: bool) -> tuple[str, ...]:
     return (*notes, "weights: without biases; macs: multiply-adds")
 
 
-def _field(subject: Subject) -> tuple[int, ...]:
+def _field(subject: ComparedNetwork) -> tuple[int, ...]:
     """The receptive field of the output, if stacks can have it.
 
     Raises:
@@ -160,7 +160,7 @@ def _field(subject: Subject) -> tuple[int, ...]:
 class _Brick:
     """What stacks are built of: the network's own layer with other kernels, where it is one; else convolutions."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: ComparedNetwork) -> None:
         report = self.report = subject.report
         self.subject = subject
         heads = [s.head.node.layer for s in steps(report) if s.head.node.layer.weight_layers]
@@ -208,7 +208,7 @@ class _Brick:
             )
         return (int(c), int(m))
 
-    def option(self, stack: Stack, field: tuple[int, ...]) -> Option:
+    def option(self, stack: Stack, field: tuple[int, ...]) -> VariantOption:
         """The stack in place of the network."""
         rank = len(field)
         parts = list(stack.parts)
@@ -222,10 +222,10 @@ class _Brick:
         seen = prod(_seen([p for p in parts if p.axis in (None, i)]) for i in range(rank))
         told = _folded(words)
         own = sorted(words) == sorted(s.words for s in steps(self.report))
-        return Option(told + (" (itself)" if own else ""), partial(_become, layers, told, seen))
+        return VariantOption(told + (" (itself)" if own else ""), partial(_become, layers, told, seen))
 
 
-def _become(layers: list[Layer], written: str, seen: int, draft: Draft) -> None:
+def _become(layers: list[Layer], written: str, seen: int, draft: NetworkDraft) -> None:
     draft.become(layers)
     draft.written, draft.seen = written, seen
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.comparison.ratio import change, difference, ratio
-from rfcalc.comparison.subject import Subject, walking
+from rfcalc.comparison.subject import ComparedNetwork, walking
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import Size, is_number, same
 from rfcalc.report import Report, Row
@@ -100,7 +100,7 @@ def find(name: str) -> Metric:
     return found
 
 
-def usual(subjects: Sequence[Subject], biases: bool = False) -> tuple[str, ...]:
+def usual(subjects: Sequence[ComparedNetwork], biases: bool = False) -> tuple[str, ...]:
     """The figures that are compared unless others are asked for: weights alone for stacks that are written down, as the
     papers compare them; parameters for networks with a name; both where biases are asked for."""
     names = list(USUAL)
@@ -111,7 +111,7 @@ def usual(subjects: Sequence[Subject], biases: bool = False) -> tuple[str, ...]:
     return tuple(names)
 
 
-def place(subject: Subject, at: str | None) -> Row | None:
+def place(subject: ComparedNetwork, at: str | None) -> Row | None:
     """The node whose receptive field is compared: the one asked for, else the last that still has a place in the image.
 
     Raises:
@@ -128,14 +128,18 @@ def place(subject: Subject, at: str | None) -> Row | None:
     return Row(report, position) if position else None
 
 
-def figures(subjects: Sequence[Subject], names: Sequence[str], at: str | None = None) -> tuple[ComparedFigure, ...]:
+def figures(
+    subjects: Sequence[ComparedNetwork], names: Sequence[str], at: str | None = None
+) -> tuple[ComparedFigure, ...]:
     """The figures by name, in order."""
     rows = [place(s, at) for s in subjects]
     with walking(subjects[0]):
         return tuple(_figure(find(name), subjects, rows, at) for name in names)
 
 
-def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | None], at: str | None) -> ComparedFigure:
+def _figure(
+    metric: Metric, subjects: Sequence[ComparedNetwork], rows: Sequence[Row | None], at: str | None
+) -> ComparedFigure:
     placed = metric.name in PLACED
     values: tuple[Any, ...]
     if metric.name == "output_shape":

@@ -20,7 +20,7 @@ from rfcalc.report import Report
 FREE = "mnpqrstuvwxyz"  # letters for the whole number behind a symbol that is divisible
 
 
-class Walked(NamedTuple):
+class SymbolicReports(NamedTuple):
     """Reports with symbols in them, what the symbols were taken to be, in sentences, and the algebra of the walk."""
 
     reports: list[Report]
@@ -28,7 +28,9 @@ class Walked(NamedTuple):
     algebra: SympyAlgebra
 
 
-def walked(build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[str], sizes: Iterable[str]) -> Walked:
+def walked(
+    build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[str], sizes: Iterable[str]
+) -> SymbolicReports:
     """Reports of several networks for the same symbols, with the assumptions that all of them need.
 
     Args:
@@ -47,7 +49,7 @@ def walked(build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[
     )
     letters = [c for c in FREE if c not in symbols]
     own = [sentence(d, letters[i % len(letters)]) for i, d in enumerate(found.symbols.values())]
-    return Walked(found.result, (*filter(None, own), *found.assumptions), found.algebra)
+    return SymbolicReports(found.result, (*filter(None, own), *found.assumptions), found.algebra)
 
 
 def formula(value: Any) -> Any:

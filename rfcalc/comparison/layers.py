@@ -70,7 +70,7 @@ class Difference(NamedTuple):
         return f"{self.what} {told}" if self.what else told
 
 
-class Match(NamedTuple):
+class LayerMatch(NamedTuple):
     """Two steps that correspond, or one without a counterpart."""
 
     first: WeightLayer | None
@@ -106,7 +106,7 @@ def steps(report: Report, every: bool = False) -> list[WeightLayer]:
     return [WeightLayer(tuple(rows)) for rows in found]
 
 
-def matches(first: Report, other: Report, every: bool = False) -> list[Match]:
+def matches(first: Report, other: Report, every: bool = False) -> list[LayerMatch]:
     """Both networks' steps in order, matched."""
     a, b = steps(first, every), steps(other, every)
     found = []
@@ -131,17 +131,17 @@ def _stem(row: Row) -> str:
     return row.notation.split()[0].split("-")[0].split("/")[0]
 
 
-def _match(first: WeightLayer | None, other: WeightLayer | None) -> Match:
+def _match(first: WeightLayer | None, other: WeightLayer | None) -> LayerMatch:
     if first is None or other is None:
-        return Match(first, other, OTHER if first is None else FIRST, ())
+        return LayerMatch(first, other, OTHER if first is None else FIRST, ())
     a, b = first.head, other.head
     if a.kind != b.kind:
-        return Match(first, other, REPLACED, (Difference("", first.words, other.words),))
+        return LayerMatch(first, other, REPLACED, (Difference("", first.words, other.words),))
     own = (*_parameters(a, b), *_followers(first, other), *_sharing(a, b))
     if own:
-        return Match(first, other, CHANGED, own)
+        return LayerMatch(first, other, CHANGED, own)
     came = tuple(_came(a, b))
-    return Match(first, other, INPUT if came else SAME, came)
+    return LayerMatch(first, other, INPUT if came else SAME, came)
 
 
 def _parameters(a: Row, b: Row) -> Iterator[Difference]:
@@ -221,7 +221,7 @@ class Change(NamedTuple):
 
     told: str
     status: MatchStatus
-    matches: tuple[Match, ...]
+    matches: tuple[LayerMatch, ...]
 
     def added(self, name: str) -> Size:
         """How much more of a figure the other network has at these layers."""
@@ -232,9 +232,9 @@ class Change(NamedTuple):
         return tuple(m.names for m in self.matches)
 
 
-def changes(matched: list[Match]) -> list[Change]:
+def changes(matched: list[LayerMatch]) -> list[Change]:
     """What differs, each difference once, in the order of its first place; last what only follows from it."""
-    found: dict[tuple[str, MatchStatus], list[Match]] = {}
+    found: dict[tuple[str, MatchStatus], list[LayerMatch]] = {}
     for m in matched:
         step = m.first or m.other
         assert step is not None

@@ -17,7 +17,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.comparison.comparison import Comparison
-from rfcalc.comparison.subject import Subject, walking
+from rfcalc.comparison.subject import ComparedNetwork, walking
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.progress import at
@@ -29,7 +29,7 @@ from rfcalc.plan.design import OBJECTIVES, Tightest, nearest_of
 from rfcalc.plan.families import SIZE
 from rfcalc.plan.figures import figure, measured
 from rfcalc.plan.search import pareto
-from rfcalc.plan.variants import MOVES, Asked, CannotChange, Choice, Draft, Move, Option
+from rfcalc.plan.variants import MOVES, CannotChange, Move, MoveRequest, NetworkDraft, VariantChoice, VariantOption
 from rfcalc.readers.target import analyze
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report import Report
@@ -78,11 +78,11 @@ class Likes:
         said, remarks: sentences about what there is, and conventions.
     """
 
-    subject: Subject
+    subject: ComparedNetwork
     constraints: tuple[str, ...]
     objectives: tuple[str, ...]
     moves: tuple[Move, ...]
-    choices: tuple[Choice, ...]
+    choices: tuple[VariantChoice, ...]
     searched: int
     unfit: dict[str, str]
     designs: tuple[Variant, ...]
@@ -246,21 +246,21 @@ def like(
             f"{report.target} has operators that were not understood", why="they could not be kept as they are",
             fix="rfcalc table names them",
         )  # fmt: skip
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[VariantChoice, ...] = ()
     for move in chosen:
         room = most // prod(len(choice.options) for choice in choices)
-        choices += tuple(move.choices(report, Asked(room, len(chosen) == 1, tuple(factors))))
-    subject = Subject(report.target, report.target, report)
+        choices += tuple(move.choices(report, MoveRequest(room, len(chosen) == 1, tuple(factors))))
+    subject = ComparedNetwork(report.target, report.target, report)
     return search(subject, parsed, names, chosen, choices, most)
 
 
 @uncollected
 def search(
-    subject: Subject,
+    subject: ComparedNetwork,
     constraints: Sequence[Constraint],
     objectives: tuple[str, ...],
     moves: tuple[Move, ...],
-    choices: tuple[Choice, ...],
+    choices: tuple[VariantChoice, ...],
     most: int = MOST_VARIANTS,
     ranked: str = "",
 ) -> Likes:
@@ -276,7 +276,7 @@ def search(
             break
         searched += 1
         at("variants walked", searched, min(total, most))
-        draft = Draft(subject.report)
+        draft = NetworkDraft(subject.report)
         made = _made(subject, draft, options, unfit)
         if made is not None:
             changes = tuple(option.told for option in options if option.change is not None)
@@ -298,7 +298,7 @@ def search(
     return Likes(subject, told, objectives, moves, choices, searched, unfit, shown, tightest, ranked)
 
 
-def _figures(subject: Subject, report: Report, names: Sequence[str]) -> dict[str, Any]:
+def _figures(subject: ComparedNetwork, report: Report, names: Sequence[str]) -> dict[str, Any]:
     with walking(subject):
         return {name: figure(report, name) for name in names}
 
@@ -309,7 +309,9 @@ def _only_costs(constraints: Sequence[Constraint], objectives: Sequence[str]) ->
     return not bounded and set(objectives) <= {*SIZE, "weight_layers"}
 
 
-def _made(subject: Subject, draft: Draft, options: Sequence[Option], unfit: dict[str, str]) -> Report | None:
+def _made(
+    subject: ComparedNetwork, draft: NetworkDraft, options: Sequence[VariantOption], unfit: dict[str, str]
+) -> Report | None:
     """The variant that options make; None where it does not run or keeps another output."""
     changes = [option for option in options if option.change is not None]
     report = subject.report
@@ -333,7 +335,7 @@ def _made(subject: Subject, draft: Draft, options: Sequence[Option], unfit: dict
     return None
 
 
-def _other_output(report: Report, made: Report, draft: Draft) -> str | None:
+def _other_output(report: Report, made: Report, draft: NetworkDraft) -> str | None:
     """How the output differs, where it does: beyond being finer."""
     for old, new in zip(report.outputs, made.outputs, strict=True):
         if draft.finer == (1,) * len(draft.finer):

@@ -29,7 +29,7 @@ Values = Mapping[str, Size]
 Dims = tuple[Any, ...]  # of a shape: numbers, and names still to be put in
 
 
-class Subject(NamedTuple):
+class ComparedNetwork(NamedTuple):
     """One network of a comparison: a short label, what the user called it, its report.
 
     `written`: it is notation, not a network with a name of its own; `assumed`: what was taken for granted of symbols;
@@ -65,7 +65,7 @@ class Subject(NamedTuple):
 
 
 @contextmanager
-def walking(subject: Subject) -> Iterator[None]:
+def walking(subject: ComparedNetwork) -> Iterator[None]:
     """While the block runs, the rules take for granted of symbols what was settled for the subject."""
     if subject.algebra is None:
         yield
@@ -98,7 +98,7 @@ def read(
     own_inputs: bool = False,
     batch: Size = 1,
     dtype: str | None = None,
-) -> tuple[Subject, ...]:
+) -> tuple[ComparedNetwork, ...]:
     """The networks, analysed for one input.
 
     Args:
@@ -144,7 +144,7 @@ def read(
         reports = build(fixed)
     labels = _labels([f.name for f in found], open_names)
     return tuple(
-        Subject(label, f.name, report, f.written, assumed, algebra, tuple(open_names))
+        ComparedNetwork(label, f.name, report, f.written, assumed, algebra, tuple(open_names))
         for label, f, report in zip(labels, found, reports, strict=True)
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.comparison.figures import ComparedFigure, size
-from rfcalc.comparison.layers import FIRST, INPUT, OTHER, SAME, Change, Match
+from rfcalc.comparison.layers import FIRST, INPUT, OTHER, SAME, Change, LayerMatch
 from rfcalc.comparison.ratio import change_text, ratio_text
 from rfcalc.comparison.spelling import OPEN
 from rfcalc.core.size import Size, is_number, same
@@ -174,7 +174,7 @@ def changes_table(changes: Sequence[Change], counted: str, every: bool = False, 
     return Table(columns, tuple(lines), title=title)
 
 
-def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str, title: str = "") -> Table:
+def layers_table(matched: Sequence[LayerMatch], labels: tuple[str, str], counted: str, title: str = "") -> Table:
     """One line a layer, in order: how it stands in both, what differs."""
     named = (Column("layer", least=12), Column("notation", least=12, spare=3), Column("differs", least=16, wraps=True))
     columns = (*named, _right(counted), _right("macs"))

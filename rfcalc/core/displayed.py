@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rfcalc.report.document import Document
 
 
-class Told(Protocol):
+class Displayable(Protocol):
     """An object with a document."""
 
     def document(self) -> Document:
@@ -20,6 +20,6 @@ class Told(Protocol):
         ...
 
 
-def displayed(told: Told) -> str:
+def displayed(told: Displayable) -> str:
     """The object's document as HTML with its own styles, in the colours of the page that it stands in."""
     return str(import_module("rfcalc.render").fragment(told.document()))

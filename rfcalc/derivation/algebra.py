@@ -28,7 +28,7 @@ HEADS = {"F": "F(i)", "r": "r(i)", "S": "S(i)", "P": "P(i)", "c": "c(i)"}
 _INDEXED = re.compile(r"(\w)\(i([+−-]1)?\)")
 
 
-class Style(NamedTuple):
+class SignStyle(NamedTuple):
     """How signs are written."""
 
     times: str
@@ -39,15 +39,15 @@ class Style(NamedTuple):
     latex: bool = False
 
 
-UNICODE = Style(" × ", "−", ("⌊", "⌋"), ("⌈", "⌉"), "…")
-ASCII = Style(" x ", "-", ("floor(", ")"), ("ceil(", ")"), "...")
-LATEX = Style(r" \times ", "-", (r"\lfloor ", r" \rfloor"), (r"\lceil ", r" \rceil"), r"\dots", latex=True)
+UNICODE = SignStyle(" × ", "−", ("⌊", "⌋"), ("⌈", "⌉"), "…")
+ASCII = SignStyle(" x ", "-", ("floor(", ")"), ("ceil(", ")"), "...")
+LATEX = SignStyle(r" \times ", "-", (r"\lfloor ", r" \rfloor"), (r"\lceil ", r" \rceil"), r"\dots", latex=True)
 
 _SUM, _PRODUCT, _POWER, _ATOM = 1, 2, 3, 4
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def number(value: Any, style: Style = UNICODE) -> str:
+def number(value: Any, style: SignStyle = UNICODE) -> str:
     """A value as text: thousands grouped, fractions as 31/2, symbols as 27C².
 
     >>> number(138357544), number(Fraction(31, 2)), number(Fraction(-1000, 1001)), number(-3)
@@ -66,14 +66,14 @@ def number(value: Any, style: Style = UNICODE) -> str:
     return "–" if value is None else symbol(value, style)
 
 
-def symbol(value: Any, style: Style) -> str:
+def symbol(value: Any, style: SignStyle) -> str:
     """A symbolic size: ``27*C**2`` as 27C²."""
     from rfcalc.formulas.writing import show
 
     return show(value, "latex" if style.latex else "plain" if style is ASCII else "unicode")
 
 
-def named(equation: Equation, style: Style) -> str:
+def named(equation: Equation, style: SignStyle) -> str:
     """The formula with its names: ``F(i) = (F(i+1) − 1) × s + k`` without what stands before the sign."""
     carried = equation.carried if equation.subject in HEADS else ()
     return _Writer(style, equation.operands, names={n: NAMED[n] for n in carried if n in NAMED}).text(
@@ -81,12 +81,12 @@ def named(equation: Equation, style: Style) -> str:
     )
 
 
-def filled(equation: Equation, style: Style) -> str:
+def filled(equation: Equation, style: SignStyle) -> str:
     """The formula with the numbers put in: ``(2 − 1) × 1 + 3``."""
     return _Writer(style, equation.operands).text(equation.formula.expression)
 
 
-def reduced(equation: Equation, style: Style) -> str:
+def reduced(equation: Equation, style: SignStyle) -> str:
     """Where a division does not come out even: what is divided, worked out: ``⌊213 / 4⌋ + 1``; else nothing."""
     writer = _Writer(style, equation.operands, reduce=True)
     text = writer.text(equation.formula.expression)
@@ -94,19 +94,19 @@ def reduced(equation: Equation, style: Style) -> str:
     return text if writer.reduced and text != filled(equation, style) and not same else ""
 
 
-def head(subject: str, style: Style) -> str:
+def head(subject: str, style: SignStyle) -> str:
     """What stands before the sign in the formula with names."""
     return _styled(HEADS.get(subject, subject), style)
 
 
-def marked(equation: Equation, style: Style, mark: Callable[[str], str]) -> str:
+def marked(equation: Equation, style: SignStyle, mark: Callable[[str], str]) -> str:
     """As `filled`, with every carried operand marked: what changes from line to line."""
     return _Writer(style, equation.operands, marks=dict.fromkeys(equation.carried, mark)).text(
         equation.formula.expression
     )
 
 
-def _styled(text: str, style: Style) -> str:
+def _styled(text: str, style: SignStyle) -> str:
     if style.latex:
         text = _INDEXED.sub(lambda m: f"{m[1]}_{{i{(m[2] or '').replace('−', '-')}}}", text)
         if re.fullmatch(r"[A-Za-z][\w ]+", text):
@@ -125,7 +125,7 @@ class _Writer:
 
     def __init__(
         self,
-        style: Style,
+        style: SignStyle,
         operands: Mapping[str, Any],
         names: Mapping[str, str] | None = None,
         reduce: bool = False,
@@ -244,7 +244,7 @@ class _Writer:
         return (" + ".join(shown) or "0"), _SUM if len(shown) > 1 else _ATOM
 
 
-def _numbered(name: str, i: int, style: Style) -> str:
+def _numbered(name: str, i: int, style: SignStyle) -> str:
     if style.latex:
         return f"{name}_{i}"
     return f"{name}{i}" if style is ASCII else name + "₀₁₂₃₄₅₆₇₈₉"[i]
@@ -254,12 +254,12 @@ def _below_zero(value: Any) -> bool:
     return isinstance(value, (int, Fraction)) and value < 0
 
 
-def _bracketed(value: Any, style: Style) -> str:
+def _bracketed(value: Any, style: SignStyle) -> str:
     text = number(value, style)
     return f"({text})" if _below_zero(value) or " " in text else text
 
 
-def _divisor(value: Any, style: Style) -> str:
+def _divisor(value: Any, style: SignStyle) -> str:
     """What stands below a line of text: in brackets where it has several parts, 2S as well as S + 1."""
     text = number(value, style)
     return text if is_number(value) or len(text) == 1 or text[0] in "⌊⌈(" else f"({text})"

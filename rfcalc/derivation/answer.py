@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Explanation, Section
+from rfcalc.derivation.model import DerivationSection, Explanation
 from rfcalc.report import Report
 from rfcalc.report.data import CONVENTIONS
 from rfcalc.report.metrics import Metric
@@ -32,7 +32,7 @@ def finish(
     chosen: Metric,
     node: str,
     value: Any,
-    sections: tuple[Section, ...],
+    sections: tuple[DerivationSection, ...],
     source: str = "",
     said: str = "",
 ) -> Explanation:

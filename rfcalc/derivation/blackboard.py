@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rfcalc.derivation.algebra import ASCII, LATEX, UNICODE, Style, filled, head, marked, named, number, reduced
-from rfcalc.derivation.model import Equation, Explanation, Section, Statement
+from rfcalc.derivation.algebra import ASCII, LATEX, UNICODE, SignStyle, filled, head, marked, named, number, reduced
+from rfcalc.derivation.model import DerivationSection, Equation, Explanation, Statement
 from rfcalc.report.document import Derivation, DerivationLine, Document, Role, Span
 
 QUIET = ("times", "total", "batch")  # what says itself, and needs no formula over it
@@ -28,7 +28,7 @@ def document(explanation: Explanation) -> Document:
     )
 
 
-def _section(section: Section) -> Derivation:
+def _section(section: DerivationSection) -> Derivation:
     lines = tuple(
         DerivationLine(names(line), line.notation, tuple((equation(e),) for e in line.equations), _minus(line.text))
         for line in section.lines
@@ -38,7 +38,7 @@ def _section(section: Section) -> Derivation:
     )
 
 
-def formulas(section: Section) -> list[Equation]:
+def formulas(section: DerivationSection) -> list[Equation]:
     """An equation for each formula of a section, in order; where one rounds, one that does."""
     found: dict[tuple[str, str], Equation] = {}
     for line in section.lines:
@@ -68,7 +68,7 @@ def equation(e: Equation) -> Span:
     return Span("".join(text for text, _ in parts), "", plain, latex, tuple(parts))
 
 
-def _left(e: Equation, style: Style, put_in: str) -> str:
+def _left(e: Equation, style: SignStyle, put_in: str) -> str:
     """All of an equation but its value."""
     subject = head(e.subject, style).split("(i)")[0]
     if _MARKED.sub(r"\1", put_in) == number(e.value, style):

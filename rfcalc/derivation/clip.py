@@ -13,8 +13,8 @@ from rfcalc.core.cost import Formula
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized, taps
-from rfcalc.derivation.model import Equation, Section, Statement
-from rfcalc.derivation.paths import Hop, Way
+from rfcalc.derivation.model import DerivationSection, Equation, Statement
+from rfcalc.derivation.paths import EndPath, Hop
 from rfcalc.derivation.steps import SIZE, PathStatements, passes
 from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import bits
@@ -27,7 +27,7 @@ LAST_PLAIN = Formula("last", "min(s * u - a + k - 1, n - 1)", "the last one, if 
 Masks = dict[int, int]  # for each axis but the channels the positions that matter, as bits
 
 
-def unit_sections(field_report: FieldReport, unit: tuple[int, ...]) -> tuple[Section, ...]:
+def unit_sections(field_report: FieldReport, unit: tuple[int, ...]) -> tuple[DerivationSection, ...]:
     """The way back from a unit, map by map, with the padding cut away.
 
     Raises:
@@ -38,9 +38,11 @@ def unit_sections(field_report: FieldReport, unit: tuple[int, ...]) -> tuple[Sec
     region = field_report.unit(unit)
     name = f"unit {','.join(map(str, unit))} of {field_report.name}"
     if region.hull is None:
-        return (Section(f"the real pixels of {name}", (Statement(text="none: all of its interval is padding"),)),)
+        return (
+            DerivationSection(f"the real pixels of {name}", (Statement(text="none: all of its interval is padding"),)),
+        )
     sets = _sets(field_report, unit)
-    found: list[Section] = []
+    found: list[DerivationSection] = []
     source = field_report.report.shapes[field_report.origin]
     for axis, ((low, high), at) in enumerate(zip(region.hull, source.axes, strict=True)):
         heading = f"the real pixels of {name}, axis {axis}"
@@ -48,7 +50,9 @@ def unit_sections(field_report: FieldReport, unit: tuple[int, ...]) -> tuple[Sec
         size = Equation("size", SIZE, {"last": high, "first": low}, high - low + 1, ("last", "first"))
         lines = _lines(PathStatements(field_report, way, axis)) if way is not None else []
         found.append(
-            Section(heading, (*lines, Statement(field_report.source_name, text=f"{low} … {high}", equations=(size,))))
+            DerivationSection(
+                heading, (*lines, Statement(field_report.source_name, text=f"{low} … {high}", equations=(size,)))
+            )
         )
     same = len(found) == 2 and found[0].lines == found[1].lines
     kept = (found[0]._replace(heading=f"the real pixels of {name} (both axes alike)"),) if same else tuple(found)
@@ -105,7 +109,7 @@ def _pulled(mine: Masks, reads: Reads, walked: Shaped, source: int) -> Masks | N
     return found
 
 
-def _way(field_report: FieldReport, sets: tuple[Masks | None, ...], axis: int, low: int, high: int) -> Way | None:
+def _way(field_report: FieldReport, sets: tuple[Masks | None, ...], axis: int, low: int, high: int) -> EndPath | None:
     """The ways back to the first and the last real pixel, through one input as long as one leads to both."""
     finder = _Reach(field_report, sets)
     first, last = finder.reach(axis, low), finder.reach(axis, high)
@@ -131,7 +135,7 @@ def _way(field_report: FieldReport, sets: tuple[Masks | None, ...], axis: int, l
         for i in moving:
             hop, places[i] = chosen[i]
             hops[i].append(hop)
-    return Way(tuple(hops[0]), tuple(hops[1]))
+    return EndPath(tuple(hops[0]), tuple(hops[1]))
 
 
 Found = dict[int, dict[int, int]]  # position → axis → units (bits) from which the pixel is reached along that axis

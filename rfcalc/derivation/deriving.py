@@ -17,7 +17,7 @@ from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import Size, is_number, walking_with
 from rfcalc.derivation import backward, maps, totals
 from rfcalc.derivation.answer import finish
-from rfcalc.derivation.model import Equation, Explanation, Section, Statement
+from rfcalc.derivation.model import DerivationSection, Equation, Explanation, Statement
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.report import Report, Row
@@ -165,7 +165,7 @@ def _derived(
     return finish(report, chosen, maps._name(report, position), value, sections)
 
 
-def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
+def _whole(report: Report, chosen: Metric, value: Any) -> tuple[DerivationSection, ...]:
     name = chosen.name
     if name == "output_shape":
         return maps.shape_sections(report, report.network.position(report.network.outputs[0]))
@@ -190,16 +190,16 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
         listed = sorted(kinds.items(), key=lambda k: -k[1])
         lines = [Statement(kind, text=f"{count}") for kind, count in listed]
         whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
-        return (Section("nodes by kind", (*lines, Statement(equations=(whole,)))),)
+        return (DerivationSection("nodes by kind", (*lines, Statement(equations=(whole,)))),)
     if name in SHARES:
         told = "the network has none" if value is None else "the whole network: all of it"
-        return (Section("", (Statement(text=told),)),)
+        return (DerivationSection("", (Statement(text=told),)),)
     if chosen.adds and chosen.row is not None:
         return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
-    return (Section("", (Statement(text=chosen.meaning),)),)
+    return (DerivationSection("", (Statement(text=chosen.meaning),)),)
 
 
-def _together(report: Report, chosen: Metric, rows: Sequence[Row], value: Any) -> tuple[Section, ...]:
+def _together(report: Report, chosen: Metric, rows: Sequence[Row], value: Any) -> tuple[DerivationSection, ...]:
     """The sum over the nodes of a stage or block."""
     of = METRICS[SHARES.get(chosen.name, chosen.name)]
     total = value if of is chosen else of.over(rows)
@@ -214,7 +214,9 @@ def _together(report: Report, chosen: Metric, rows: Sequence[Row], value: Any) -
     else:
         line = _counted if of.name == "weight_layers" else partial(_plainly, chosen=of)
         sections = totals.summed(report, of.name, [(r, of.row(r), line(r)) for r in rows if of.row], total)
-    return sections if of is chosen else (*sections, Section("", (_share("", "", report, chosen.name, total),)))
+    return (
+        sections if of is chosen else (*sections, DerivationSection("", (_share("", "", report, chosen.name, total),)))
+    )
 
 
 def _counted(row: Row) -> Statement:
@@ -251,7 +253,7 @@ def _share(node: str, notation: str, report: Report, name: str, amount: Any) -> 
     return Statement(node, notation, (Equation("share", rule, given, value),))
 
 
-def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
+def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[DerivationSection, ...]]:
     name = chosen.name
     if position < report.network.arity:
         return _of_input(report, chosen, position)
@@ -271,22 +273,24 @@ def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Secti
     if name in SHARES:
         of = METRICS[SHARES[name]]
         amount = of.row(row) if of.row else 0
-        return value, (Section("", (_share(row.name, row.notation, report, name, amount),)),)
+        return value, (DerivationSection("", (_share(row.name, row.notation, report, name, amount),)),)
     if name in ("trainable", "frozen", *backward.NAMES):
-        return value, (Section("", (_plainly(row, chosen),)),)
+        return value, (DerivationSection("", (_plainly(row, chosen),)),)
     if name == "weight_layers":
         return value, (
-            Section("", (_counted(row) if value else Statement(row.name, row.notation, text="has no weights"),)),
+            DerivationSection(
+                "", (_counted(row) if value else Statement(row.name, row.notation, text="has no weights"),)
+            ),
         )
-    return value, (Section("", (Statement(row.name, row.notation, text=_text(row, name, chosen)),)),)
+    return value, (DerivationSection("", (Statement(row.name, row.notation, text=_text(row, name, chosen)),)),)
 
 
-def _of_input(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
+def _of_input(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[DerivationSection, ...]]:
     """What an input has: a shape, values, bytes, what is kept of it."""
     shape = report.shapes[position]
     name = maps._name(report, position)
     if chosen.name == "output_shape":
-        return shape.dims, (Section("", (Statement(name, text=f"the input, {shape}, as it was given"),)),)
+        return shape.dims, (DerivationSection("", (Statement(name, text=f"the input, {shape}, as it was given"),)),)
     if chosen.name in ("values", "bytes"):
         sections = maps.values_sections(report, position, chosen.name)
         return sections[0].lines[0].equations[-1].value, sections

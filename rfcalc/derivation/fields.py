@@ -11,8 +11,8 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import decide
 from rfcalc.core.window import All, Slide, Window
 from rfcalc.derivation.answer import finish
-from rfcalc.derivation.model import Equation, Explanation, Section, Statement
-from rfcalc.derivation.paths import Hop, Way, way
+from rfcalc.derivation.model import DerivationSection, Equation, Explanation, Statement
+from rfcalc.derivation.paths import EndPath, Hop, way
 from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, PathStatements, affine, labelled, passes, plainly
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report import Report
@@ -67,7 +67,7 @@ def _seen(
     value = report.seen(at)
     if at >= last or all(v is None for v in value):
         why = "is the last spatial layer: one unit of it" if at == last else "does not feed the last spatial layer"
-        return _finish(report, chosen, name, value, (Section("", (Statement(name, text=why),)),), name)
+        return _finish(report, chosen, name, value, (DerivationSection("", (Statement(name, text=why),)),), name)
     field_report = FieldReport(report, labelled(report, last)[0], name)
     return _of(field_report, chosen, direction, None, name, value)
 
@@ -76,11 +76,13 @@ def _of(
     field_report: FieldReport, chosen: Metric, direction: str, unit: tuple[int, ...] | None, name: str, value: Any
 ) -> Explanation:
     report = field_report.report
-    sections: list[Section] = []
+    sections: list[DerivationSection] = []
     status = field_report.field.status
     if status in ("none", "unknown", "needs_input_size") or chosen.name == "status" or not field_report.source_shape:
         sections = [
-            Section("", tuple(Statement(text=t) for t in field_report.summary or ("it has no position in space",)))
+            DerivationSection(
+                "", tuple(Statement(text=t) for t in field_report.summary or ("it has no position in space",))
+            )
         ]
     else:
         told: dict[Any, list[int]] = {}
@@ -97,7 +99,7 @@ def _of(
     return _finish(report, chosen, name, value, tuple(sections), field_report.source_name, field_report)
 
 
-def _key(sections: tuple[Section, ...]) -> Any:
+def _key(sections: tuple[DerivationSection, ...]) -> Any:
     return tuple((s.heading, tuple(map(_line_key, s.lines))) for s in sections)
 
 
@@ -105,7 +107,7 @@ def _line_key(line: Statement) -> Any:
     return line.node, line.text, tuple((e.subject, str(dict(e.operands)), str(e.value)) for e in line.equations)
 
 
-def _headed(sections: list[Section], told: dict[Any, list[int]], rank: int) -> list[Section]:
+def _headed(sections: list[DerivationSection], told: dict[Any, list[int]], rank: int) -> list[DerivationSection]:
     """Say which axes a derivation is for: nothing on one axis, all alike, or each its own."""
     if rank == 1:
         return sections
@@ -122,11 +124,11 @@ def _headed(sections: list[Section], told: dict[Any, list[int]], rank: int) -> l
     return found
 
 
-def _axis(field_report: FieldReport, metric: str, direction: str, axis: int) -> list[Section]:
+def _axis(field_report: FieldReport, metric: str, direction: str, axis: int) -> list[DerivationSection]:
     """Everything about one axis of the source."""
     field = field_report.field
     window = field.windows[axis]
-    found: list[Section] = []
+    found: list[DerivationSection] = []
     if field.spans[axis] is not None:
         found.append(_global(field_report, axis))
     if window is None:
@@ -136,14 +138,17 @@ def _axis(field_report: FieldReport, metric: str, direction: str, axis: int) -> 
     unit = _unit(window) if metric in ("receptive_field", "seen") else 0
     path = way(field_report.report, field_report.fields, field_report.position, field_report.origin, axis, unit)
     if path is None:
-        return [*found, Section("the path", (Statement(text=f"the hull of all paths has {window.size} positions"),))]
+        return [
+            *found,
+            DerivationSection("the path", (Statement(text=f"the hull of all paths has {window.size} positions"),)),
+        ]
     steps = PathStatements(field_report, path, axis)
     if metric == "stride" and field.stride[axis] is None:
         told = f"{field_report.name} is one position here: it has no neighbours, and no stride"
-        return [*found, Section("no stride", (Statement(text=told),))]
+        return [*found, DerivationSection("no stride", (Statement(text=told),))]
     if metric == "stride":
         lines = tuple(steps.jumps()) or (Statement(text="no layer on the way has a stride: neighbours are 1 apart"),)
-        return [*found, Section(f"the strides on the way, from {field_report.source_name} on", lines)]
+        return [*found, DerivationSection(f"the strides on the way, from {field_report.source_name} on", lines)]
     if metric in ("padding", "center"):
         return [*found, *_offset(field_report, steps, metric, window)]
     if affine(path):
@@ -158,25 +163,31 @@ def _unit(window: Window) -> int:
     return next(i for i, n in enumerate(window.sizes) if decide(n == window.size) is True)
 
 
-def _chain(field_report: FieldReport, steps: PathStatements, direction: str) -> list[Section]:
+def _chain(field_report: FieldReport, steps: PathStatements, direction: str) -> list[DerivationSection]:
     """One path of sliding windows: sizes alone."""
     found = []
     start, goal = field_report.name, field_report.source_name
     if direction != "forward":
         lines = steps.backward() or [Statement(text=f"a unit of {start} sees one position of {goal}")]
-        found.append(Section(f"backward, from one unit of {start} (F = 1) to {goal}", tuple(lines), steps.notes))
+        found.append(
+            DerivationSection(f"backward, from one unit of {start} (F = 1) to {goal}", tuple(lines), steps.notes)
+        )
     if direction != "backward":
         steps.skipped = 0
         lines = steps.forward() or [Statement(text=f"a unit of {start} sees one position of {goal}")]
         found.append(
-            Section(f"forward, from one position of {goal} (r = 1, S = 1) to {start}", tuple(lines), steps.notes)
+            DerivationSection(
+                f"forward, from one position of {goal} (r = 1, S = 1) to {start}", tuple(lines), steps.notes
+            )
         )
     if direction == "both":
-        found.append(Section("why they agree", (Statement(text=AGREE), Statement(equations=(steps.sum(),)))))
+        found.append(DerivationSection("why they agree", (Statement(text=AGREE), Statement(equations=(steps.sum(),)))))
     return found
 
 
-def _ends(field_report: FieldReport, steps: PathStatements, window: Window, unit: Any, direction: str) -> list[Section]:
+def _ends(
+    field_report: FieldReport, steps: PathStatements, window: Window, unit: Any, direction: str
+) -> list[DerivationSection]:
     """Both ends of one unit, along the path of each."""
     goal = field_report.source_name
     plain_windows = all(passes(h) or type(h.rule) is Slide for h in (*steps.way.first, *steps.way.last))
@@ -189,7 +200,9 @@ def _ends(field_report: FieldReport, steps: PathStatements, window: Window, unit
         for which in ("first", "last"):
             steps.skipped = 0
             lines = tuple(steps.ends_forward(which))
-            found.append(Section(f"forward, the {which} position that unit 0 sees, from {goal} on", lines, steps.notes))
+            found.append(
+                DerivationSection(f"forward, the {which} position that unit 0 sees, from {goal} on", lines, steps.notes)
+            )
     elif direction != "backward":
         found.append(_windows(field_report, steps))
     ends = window.unit(unit)
@@ -199,22 +212,22 @@ def _ends(field_report: FieldReport, steps: PathStatements, window: Window, unit
         assert ends is not None
     operands = {"last": ends[1], "first": ends[0]}
     size = Equation("size", SIZE, operands, ends[1] - ends[0] + 1, ("last", "first"))
-    found.append(Section("the size", (Statement(equations=(size,)),)))
+    found.append(DerivationSection("the size", (Statement(equations=(size,)),)))
     if direction == "both":
-        found.append(Section("why they agree", (Statement(text=AGREE_ENDS),)))
+        found.append(DerivationSection("why they agree", (Statement(text=AGREE_ENDS),)))
     return found
 
 
-def _ends_back(field_report: FieldReport, steps: PathStatements, unit: Any) -> list[Section]:
+def _ends_back(field_report: FieldReport, steps: PathStatements, unit: Any) -> list[DerivationSection]:
     start, goal = field_report.name, field_report.source_name
     heading = f"backward, from unit {unit} of {start} (u = {unit}) to {goal}"
     if steps.way.one:
-        return [Section(f"{heading}, both ends", tuple(steps.ends()), steps.notes)]
+        return [DerivationSection(f"{heading}, both ends", tuple(steps.ends()), steps.notes)]
     found = []
     for which in ("first", "last"):
         steps.skipped = 0
         lines = tuple(steps.end(which))
-        found.append(Section(f"{heading}, the {which} position", lines, steps.notes))
+        found.append(DerivationSection(f"{heading}, the {which} position", lines, steps.notes))
     return found
 
 
@@ -222,7 +235,7 @@ def _positions(count: Any) -> str:
     return "1 position" if decide(count == 1) is True else f"{count} positions"
 
 
-def _phases(field_report: FieldReport, window: Window, unit: Any) -> Section:
+def _phases(field_report: FieldReport, window: Window, unit: Any) -> DerivationSection:
     lines = []
     for phase, (size, ends) in enumerate(zip(window.sizes, window.ends, strict=True)):
         if phase >= 8:
@@ -233,10 +246,10 @@ def _phases(field_report: FieldReport, window: Window, unit: Any) -> Section:
     if unit >= 8:
         lines.append(Statement(text=f"unit {unit} sees the most, {window.size} positions (derived here)"))
     moved = f"{window.period} units further it is the same, {_positions(window.advance)} further"
-    return Section(f"what a unit of {field_report.name} sees depends on its position: {moved}", tuple(lines))
+    return DerivationSection(f"what a unit of {field_report.name} sees depends on its position: {moved}", tuple(lines))
 
 
-def _windows(field_report: FieldReport, steps: PathStatements) -> Section:
+def _windows(field_report: FieldReport, steps: PathStatements) -> DerivationSection:
     """Forward where maps have phases: what the first units of each map on the way see."""
     report = field_report.report
     lines = []
@@ -255,16 +268,16 @@ def _windows(field_report: FieldReport, steps: PathStatements) -> Section:
         lines.append(
             Statement(name, notation, text=", ".join(units) + (more or f"; neighbours {window.advance} apart"))
         )
-    return Section(f"forward, what units see of {field_report.source_name}", tuple(lines))
+    return DerivationSection(f"forward, what units see of {field_report.source_name}", tuple(lines))
 
 
-def _offset(field_report: FieldReport, steps: PathStatements, metric: str, window: Window) -> list[Section]:
+def _offset(field_report: FieldReport, steps: PathStatements, metric: str, window: Window) -> list[DerivationSection]:
     """Effective padding or centre: from the input on where windows slide, else from unit 0 back."""
     if affine(steps.way):
         lines = tuple(steps.offsets(metric)) or (Statement(text=f"unit 0 of {field_report.name} is position 0"),)
         start = "P = 0, S = 1" if metric == "padding" else "c = 0, S = 1"
         return [
-            Section(
+            DerivationSection(
                 f"from position 0 of {field_report.source_name} ({start}) to unit 0 of {field_report.name}",
                 lines,
                 steps.notes,
@@ -272,7 +285,7 @@ def _offset(field_report: FieldReport, steps: PathStatements, metric: str, windo
         ]
     ends = window.unit(0)
     if ends is None:
-        return [Section("", (Statement(text=f"unit 0 of {field_report.name} sees nothing"),))]
+        return [DerivationSection("", (Statement(text=f"unit 0 of {field_report.name} sees nothing"),))]
     found = _ends_back(field_report, steps, 0)
     if metric == "padding":
         found = found[:1]
@@ -283,15 +296,15 @@ def _offset(field_report: FieldReport, steps: PathStatements, metric: str, windo
         first = Fraction(ends[0]) if hasattr(ends[0], "__index__") else ends[0]
         operands = {"first": first, "last": ends[1]}
         made = Equation("centre", MIDDLE, operands, plainly(MIDDLE(**operands)), ("first", "last"))
-    return [*found, Section("of unit 0", (Statement(equations=(made,)),))]
+    return [*found, DerivationSection("of unit 0", (Statement(equations=(made,)),))]
 
 
-def _global(field_report: FieldReport, axis: int) -> Section:
+def _global(field_report: FieldReport, axis: int) -> DerivationSection:
     """The path that every unit sees the same through, and the node that makes it global."""
     span = field_report.field.spans[axis]
     assert span is not None
     report = field_report.report
-    path: Way | None = way(
+    path: EndPath | None = way(
         report, field_report.fields, field_report.position, field_report.origin, axis, 0, local=False
     )
     lines = []
@@ -306,7 +319,7 @@ def _global(field_report: FieldReport, axis: int) -> Section:
     real = f"all {n} positions" if whole else f"positions {max(span[0], 0)} … {min(span[1], n - 1)} of {n}"
     lines.append(Statement(text=f"cut to {field_report.source_name}: {real}"))
     through = ", ".join(field_report.field.through[:3]) + (" …" if len(field_report.field.through) > 3 else "")
-    return Section(f"global, through {through}", tuple(lines))
+    return DerivationSection(f"global, through {through}", tuple(lines))
 
 
 def _whole_map(field_report: FieldReport, hop: Hop, axis: int, span: tuple[Any, Any]) -> list[Statement]:
@@ -334,7 +347,7 @@ def _whole_map(field_report: FieldReport, hop: Hop, axis: int, span: tuple[Any, 
     ]
 
 
-def _varies(field_report: FieldReport, axis: int) -> Section:
+def _varies(field_report: FieldReport, axis: int) -> DerivationSection:
     """Why no size holds for all units, and the strides of the paths that meet."""
     said = (t.removeprefix(f"Axis {axis}: ") for t in field_report.summary if t.startswith(f"Axis {axis}: "))
     lines = [Statement(text=t[:1].upper() + t[1:]) for t in said]
@@ -348,7 +361,9 @@ def _varies(field_report: FieldReport, axis: int) -> Section:
             found = way(field_report.report, field_report.fields, position, field_report.origin, axis, 0)
             if found is not None:
                 lines += PathStatements(field_report, found, axis).jumps()
-    return Section("no common size", tuple(lines) or (Statement(text="what a unit sees depends on its position"),))
+    return DerivationSection(
+        "no common size", tuple(lines) or (Statement(text="what a unit sees depends on its position"),)
+    )
 
 
 def _finish(
@@ -356,7 +371,7 @@ def _finish(
     chosen: Metric,
     name: str,
     value: Any,
-    sections: tuple[Section, ...],
+    sections: tuple[DerivationSection, ...],
     source: str,
     field_report: FieldReport | None = None,
 ) -> Explanation:

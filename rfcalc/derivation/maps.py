@@ -10,7 +10,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation, Section, Statement
+from rfcalc.derivation.model import DerivationSection, Equation, Statement
 from rfcalc.derivation.rules import BATCH, line, shape_line
 from rfcalc.derivation.totals import summed
 from rfcalc.graph.memory import indices, lifetimes
@@ -39,7 +39,7 @@ def bytes_equation(values: Any, report: Report) -> Equation:
     return Equation("bytes", BYTES, operands, values * report.itemsize, ("values",))
 
 
-def shape_sections(report: Report, position: int) -> tuple[Section, ...]:
+def shape_sections(report: Report, position: int) -> tuple[DerivationSection, ...]:
     """The node's own rule, after those that changed the size on the way from the input."""
     arity = report.network.arity
     chain = [position]
@@ -58,7 +58,7 @@ def shape_sections(report: Report, position: int) -> tuple[Section, ...]:
         lines.append(shape_line(row, report))
     many = f"{skipped} layers on the way keep" if skipped > 1 else "1 layer on the way keeps"
     notes = (f"{many} the map's size, not shown",) if skipped else ()
-    return (Section("the size, from the input on", tuple(lines), notes),)
+    return (DerivationSection("the size, from the input on", tuple(lines), notes),)
 
 
 def _input_line(report: Report, position: int) -> Statement:
@@ -66,7 +66,7 @@ def _input_line(report: Report, position: int) -> Statement:
     return Statement(name, text=f"the input, {report.shapes[position]}")
 
 
-def values_sections(report: Report, position: int, metric: str) -> tuple[Section, ...]:
+def values_sections(report: Report, position: int, metric: str) -> tuple[DerivationSection, ...]:
     """Output elements of one position, and their bytes."""
     shape = report.shapes[position]
     found = [values_equation(shape, report)]
@@ -75,7 +75,7 @@ def values_sections(report: Report, position: int, metric: str) -> tuple[Section
     row = None if position < report.network.arity else Row(report, position)
     text = "" if row is None else _taken(row)
     said = Statement(_name(report, position), "" if row is None else row.notation, tuple(found), text)
-    return (Section("", (said,)),)
+    return (DerivationSection("", (said,)),)
 
 
 def _taken(row: Row) -> str:
@@ -86,7 +86,7 @@ def _taken(row: Row) -> str:
     return ""
 
 
-def total_values_sections(report: Report, metric: str) -> tuple[Section, ...]:
+def total_values_sections(report: Report, metric: str) -> tuple[DerivationSection, ...]:
     """The input and every output that takes memory of its own."""
     fixed = []
     for p, name in enumerate(report.inputs):
@@ -97,7 +97,7 @@ def total_values_sections(report: Report, metric: str) -> tuple[Section, ...]:
 
 def live_sections(
     report: Report, rows: Iterable[Row], metric: str, value: Any, fixed: Iterable[Statement] = ()
-) -> tuple[Section, ...]:
+) -> tuple[DerivationSection, ...]:
     """Every output that takes memory of its own, after what is `fixed`, and the sum of all."""
     found = []
     left: list[str] = []
@@ -122,7 +122,7 @@ def _few(names: list[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def peak_sections(report: Report) -> tuple[Section, ...]:
+def peak_sections(report: Report) -> tuple[DerivationSection, ...]:
     """Which maps live where the sum of live maps is largest, and why."""
     walked = report
     most, at = report.peak
@@ -155,8 +155,8 @@ def peak_sections(report: Report) -> tuple[Section, ...]:
     where = "before the first layer" if at < arity else f"while {name} runs"
     note = "a map lives from the node that makes it until the last node that reads it has run; weights are not counted"
     return (
-        Section(f"the peak is reached {where}: these maps live", tuple(lines)),
-        Section("in all", (Statement(equations=tuple(found)),), (note,)),
+        DerivationSection(f"the peak is reached {where}: these maps live", tuple(lines)),
+        DerivationSection("in all", (Statement(equations=tuple(found)),), (note,)),
     )
 
 

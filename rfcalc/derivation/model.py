@@ -58,7 +58,7 @@ class Statement(NamedTuple):
         return max(1, len(self.nodes))
 
 
-class Section(NamedTuple):
+class DerivationSection(NamedTuple):
     """A heading, and the lines under it."""
 
     heading: str
@@ -82,7 +82,7 @@ class Explanation(NamedTuple):
     value: Any
     shown: str
     result: str
-    sections: tuple[Section, ...]
+    sections: tuple[DerivationSection, ...]
     conventions: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
 

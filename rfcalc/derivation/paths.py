@@ -34,7 +34,7 @@ class Hop(NamedTuple):
     reads: Any
 
 
-class Way(NamedTuple):
+class EndPath(NamedTuple):
     """The hops from a node back to the source, for the first and for the last pixel, equal as long as they agree."""
 
     first: tuple[Hop, ...]
@@ -63,7 +63,7 @@ def way(
     axis: int,
     unit: Any = 0,
     local: bool = True,
-) -> Way | None:
+) -> EndPath | None:
     """The ways back to both ends of what a unit of `at` sees on one axis of the source; None where a hull does not
     follow from windows (positions re-arranged, operators not understood).
 
@@ -120,7 +120,7 @@ class _Finder:
     def __init__(self, walked: Shaped, fields: tuple[Field | None, ...], source: int, axis: int) -> None:
         self.walked, self.fields, self.source, self.axis = walked, fields, source, axis
 
-    def follow(self, low: _Place, high: _Place, ends: tuple[Any, Any]) -> Way | None:
+    def follow(self, low: _Place, high: _Place, ends: tuple[Any, Any]) -> EndPath | None:
         first: list[Hop] = []
         last: list[Hop] = []
         while low.position != self.source or high.position != self.source:
@@ -143,7 +143,7 @@ class _Finder:
                     return None
                 last.append(step[0])
                 high = step[1]
-        return Way(tuple(first), tuple(last))
+        return EndPath(tuple(first), tuple(last))
 
     def both(self, low: _Place, high: _Place, ends: tuple[Any, Any]) -> Any:
         """One step for both ends, through the same input if one holds both."""

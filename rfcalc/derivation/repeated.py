@@ -8,10 +8,10 @@ import sympy
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.derivation.answer import SAID
-from rfcalc.derivation.model import Equation, Explanation, Section, Statement
+from rfcalc.derivation.model import DerivationSection, Equation, Explanation, Statement
 from rfcalc.derivation.rules import subject
 from rfcalc.derivation.totals import TIMES, TOTAL
-from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import NotClosed
 from rfcalc.formulas.result import Symbolic, SymbolicRow
 from rfcalc.formulas.writing import show
 from rfcalc.report.data import CONVENTIONS
@@ -31,7 +31,7 @@ def explained(found: Symbolic, node: str | None, name: str) -> Explanation:
     if chosen.name in FIELDS or chosen.name == "output_shape":
         value, sections = _placed(found, row, chosen.name)
     elif node is not None:
-        value, sections = _figure(row, chosen.name), (Section("", (_line(row, chosen.name),)),)
+        value, sections = _figure(row, chosen.name), (DerivationSection("", (_line(row, chosen.name),)),)
     else:
         value, sections = _summed(found, chosen.name)
     shown = _sizes(value) if isinstance(value, tuple) else show(value)
@@ -71,14 +71,14 @@ def _line(row: SymbolicRow, name: str, *equations: Equation) -> Statement:
     return Statement(row.name, row.notation, equations, text)
 
 
-def _placed(found: Symbolic, row: SymbolicRow, name: str) -> tuple[Any, tuple[Section, ...]]:
+def _placed(found: Symbolic, row: SymbolicRow, name: str) -> tuple[Any, tuple[DerivationSection, ...]]:
     """A figure of each node up to one: what it sees, its size."""
 
     def at(one: SymbolicRow) -> Any:
         return one.output_shape if name == "output_shape" else one.field[FIELDS[name]]
 
     value = at(row)
-    if any(v is None or isinstance(v, Missing) for v in value):
+    if any(v is None or isinstance(v, NotClosed) for v in value):
         raise RfcalcError(f"{name} of {row.name} has no closed form", why="; ".join(found.unknown) or None)
     lines = []
     for one in found:
@@ -87,10 +87,10 @@ def _placed(found: Symbolic, row: SymbolicRow, name: str) -> tuple[Any, tuple[Se
         lines.append(Statement(one.name, one.notation, (), _sizes(own[:1] if alike else own)))
         if one is row:
             break
-    return value, (Section("node by node, i counting the copies from 0", tuple(lines)),)
+    return value, (DerivationSection("node by node, i counting the copies from 0", tuple(lines)),)
 
 
-def _summed(found: Symbolic, name: str) -> tuple[Any, tuple[Section, ...]]:
+def _summed(found: Symbolic, name: str) -> tuple[Any, tuple[DerivationSection, ...]]:
     """The sum over the nodes: a copy's figure times the copies, where all copies have the same."""
     if name not in found.totals:
         return getattr(found.totals, name), ()  # says why there is none
@@ -116,11 +116,11 @@ def _summed(found: Symbolic, name: str) -> tuple[Any, tuple[Section, ...]]:
         else:
             parts.append(own)
             copy = []
-    whole: tuple[Section, ...] = ()
+    whole: tuple[DerivationSection, ...] = ()
     if sympy.expand(sum(parts) - value) == 0 and len(parts) > 1:
         total = Equation(subject(name), TOTAL, {"x": tuple(p for p in parts if p != 0)}, value, ("x",))
-        whole = (Section("in all", (Statement(equations=(total,)),)),)
-    return value, (Section("node by node, i counting the copies from 0", tuple(lines)), *whole)
+        whole = (DerivationSection("in all", (Statement(equations=(total,)),)),)
+    return value, (DerivationSection("node by node, i counting the copies from 0", tuple(lines)), *whole)
 
 
 def _times(row: SymbolicRow, name: str, copy: list[SymbolicRow]) -> tuple[Equation, ...]:

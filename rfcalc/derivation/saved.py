@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.core.cost import INDEX, Formula
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation, Section, Statement
+from rfcalc.derivation.model import DerivationSection, Equation, Statement
 from rfcalc.derivation.rules import BATCH, equation, saved_steps
 from rfcalc.derivation.steps import labelled
 from rfcalc.derivation.totals import TIMES
@@ -82,7 +82,7 @@ def _times(equations: tuple[Equation, ...], batch: Any) -> tuple[Equation, ...]:
     return (*equations, Equation(SUBJECT, BATCH, {"x": one, "b": batch}, one * batch, ("x",)))
 
 
-def node_sections(report: Report, position: int) -> tuple[Section, ...]:
+def node_sections(report: Report, position: int) -> tuple[DerivationSection, ...]:
     """What a position adds to what is kept."""
     kept = keepers(report)
     lines = position_lines(report, position, kept)
@@ -92,8 +92,12 @@ def node_sections(report: Report, position: int) -> tuple[Section, ...]:
         told = f"counted with {labelled(report, own)[0]}, whose map it is" if own != position and own in kept else ""
         if position >= report.network.arity and not report.network.sources[position - report.network.arity]:
             told = "it is there with the weights, which are not counted"
-        return (Section("", (Statement(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
-    return (Section("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)
+        return (
+            DerivationSection(
+                "", (Statement(name, notation, text=told or "nothing of it is needed by the backward pass"),)
+            ),
+        )
+    return (DerivationSection("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)
 
 
 def _sum(amounts: list[Any]) -> tuple[Statement, ...]:
@@ -102,7 +106,7 @@ def _sum(amounts: list[Any]) -> tuple[Statement, ...]:
     return (Statement(equations=(Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",)),)),)
 
 
-def total_sections(report: Report, positions: Iterable[int] | None = None) -> tuple[Section, ...]:
+def total_sections(report: Report, positions: Iterable[int] | None = None) -> tuple[DerivationSection, ...]:
     """Everything that is kept (on account of these positions), alike lines together, and the sum."""
     kept = keepers(report)
     groups: dict[Any, list[Statement]] = {}
@@ -124,6 +128,6 @@ def total_sections(report: Report, positions: Iterable[int] | None = None) -> tu
     note = "a map that several nodes keep is one tensor, and counts once; weights are not counted"
     whole = Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",))
     return (
-        Section("what the backward pass needs, map by map", tuple(lines)),
-        Section("in all", (Statement(equations=(whole,)),), (note,)),
+        DerivationSection("what the backward pass needs, map by map", tuple(lines)),
+        DerivationSection("in all", (Statement(equations=(whole,)),), (note,)),
     )

@@ -14,7 +14,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.formulas.account import lasting, parts
 from rfcalc.formulas.plan import AXES
-from rfcalc.formulas.source import Source
+from rfcalc.formulas.source import SymbolicSource
 from rfcalc.formulas.symbols import spelled
 from rfcalc.graph.network import Network
 from rfcalc.notation.parse import Reading
@@ -33,10 +33,10 @@ WORDS = {
 }
 
 
-def source_of(target: Any, given: Any = None) -> Source:
+def source_of(target: Any, given: Any = None) -> SymbolicSource:
     """The network that a target names, with its names open; a model may need the input to be read at all."""
     if isinstance(target, Expr) and lasting(target):
-        return Source("network", lambda values: target, {"input": None})
+        return SymbolicSource("network", lambda values: target, {"input": None})
     found = named(target)
     if found.entry is not None:
         return _entry(found.entry)
@@ -45,7 +45,7 @@ def source_of(target: Any, given: Any = None) -> Source:
     return _read(found, given)
 
 
-def _entry(entry: Entry) -> Source:
+def _entry(entry: Entry) -> SymbolicSource:
     """A network of the literature, with what its builder can vary."""
     network = entry.build()
     options = tuple(signature(entry.build).parameters)
@@ -55,10 +55,10 @@ def _entry(entry: Entry) -> Source:
     def made(values: Mapping[str, Any]) -> Network:
         return entry.build(**{known[n]: v for n, v in values.items() if n in known}) if values else network
 
-    return Source(entry.name, made, dict(network.inputs), (), (*known, "ρ") if "α" in known else tuple(known))
+    return SymbolicSource(entry.name, made, dict(network.inputs), (), (*known, "ρ") if "α" in known else tuple(known))
 
 
-def _read(target: Named, given: Any) -> Source:
+def _read(target: Named, given: Any) -> SymbolicSource:
     """A network that is read: from code at the sizes of its input, at several of them where these are to be symbols."""
     from rfcalc.derivation.fitting import fit
 
@@ -70,7 +70,7 @@ def _read(target: Named, given: Any) -> Source:
     if found.bound and not shapes:
         shapes, base = _letters(inputs)
     if not (found.bound and base):
-        return Source(found.name, lambda values: network, inputs, assumptions=found.assumptions)
+        return SymbolicSource(found.name, lambda values: network, inputs, assumptions=found.assumptions)
 
     def read(sizes: Mapping[str, int]) -> Expr:
         return target.read(_put(shapes, {**channels, **sizes})).network.expr
@@ -86,7 +86,7 @@ def _read(target: Named, given: Any) -> Source:
     told = "; ".join(", ".join(f"{n} = {s}" for n, s in sizes.items()) for sizes in fitted.read)
     more = (f"the code was read at {told}: its inner sizes are taken to follow the same formulas elsewhere",)
     assumptions = tuple(a for a in found.assumptions if not a.startswith("the input is")) + (more if follows else ())
-    return Source(
+    return SymbolicSource(
         found.name, made, inputs, assumptions=assumptions, sizes=base if follows else {}, modulus=fitted.modulus
     )
 
@@ -156,7 +156,7 @@ def _letters(inputs: Mapping[str, Shape | None]) -> tuple[dict[str, tuple[Any, .
     return ({"": next(iter(shapes.values()))} if len(shapes) == 1 else shapes), base
 
 
-def _written(name: str, reading: Reading) -> Source:
+def _written(name: str, reading: Reading) -> SymbolicSource:
     """Notation with names in it."""
     roles = _roles(reading.expr)
     names = tuple(sorted(roles))
@@ -167,7 +167,7 @@ def _written(name: str, reading: Reading) -> Source:
 
     about = {"outputs": head.outputs, "name": head.name, "title": head.title, "citation": head.citation}
     inputs = dict(head.inputs) or {"input": None}
-    return Source(name, made, inputs, names, (), reading.channel, reading.assumptions, about, roles)
+    return SymbolicSource(name, made, inputs, names, (), reading.channel, reading.assumptions, about, roles)
 
 
 def _roles(expr: Expr) -> dict[str, str]:

@@ -10,7 +10,7 @@ from rfcalc.core.cost import Formula
 from rfcalc.core.size import decide
 from rfcalc.core.window import STEP, All, Slide, Table
 from rfcalc.derivation.model import Equation, Statement
-from rfcalc.derivation.paths import Hop, Way
+from rfcalc.derivation.paths import EndPath, Hop
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report import Report, Row
 from rfcalc.report.field_report import FieldReport
@@ -56,7 +56,7 @@ def passes(hop: Hop) -> bool:
     return hop.rule is None or (type(hop.rule) is Slide and hop.rule == STEP)
 
 
-def affine(way: Way) -> bool:
+def affine(way: EndPath) -> bool:
     """Whether both ends come along one path of plain sliding windows, so that sizes follow without ends."""
     return way.one and all(passes(hop) or type(hop.rule) is Slide for hop in way.first)
 
@@ -95,7 +95,7 @@ def joined(field_report: FieldReport, hop: Hop, axis: int, what: str = "") -> st
 class PathStatements:
     """Lines along one way, on one axis."""
 
-    def __init__(self, field_report: FieldReport, way: Way, axis: int) -> None:
+    def __init__(self, field_report: FieldReport, way: EndPath, axis: int) -> None:
         self.field_report, self.way, self.axis = field_report, way, axis
         self.report = field_report.report
         self.skipped = 0

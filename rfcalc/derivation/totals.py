@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.core.cost import Formula
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation, Section, Statement
+from rfcalc.derivation.model import DerivationSection, Equation, Statement
 from rfcalc.derivation.rules import figure, line, subject
 from rfcalc.report import Report, Row
 from rfcalc.report.metrics import Metric
@@ -45,19 +45,19 @@ def _params(row: Row) -> tuple[Any, Statement]:
     return value, line(row, *equations, text="; ".join(texts))
 
 
-def node_sections(row: Row, metric: Metric) -> tuple[Section, ...]:
+def node_sections(row: Row, metric: Metric) -> tuple[DerivationSection, ...]:
     """How one node comes to its figure."""
     _, told = node_line(row, metric.name)
     reads = ", ".join(f"{n} ({x})" for n, x in zip(row.inputs, _shapes(row), strict=True))
     where = f"reads {reads}; gives {row.shape}" if reads else f"gives {row.shape}"
-    return (Section("", (Statement(text=where), told)),)
+    return (DerivationSection("", (Statement(text=where), told)),)
 
 
 def _shapes(row: Row) -> Iterable[Any]:
     return row.input_shapes
 
 
-def total_sections(report: Report, metric: Metric, value: Any) -> tuple[Section, ...]:
+def total_sections(report: Report, metric: Metric, value: Any) -> tuple[DerivationSection, ...]:
     """The sum over the nodes; nodes with the same rule and the same numbers stand in one line."""
     return summed(report, metric.name, [(row, *node_line(row, metric.name)) for row in report], value)
 
@@ -68,7 +68,7 @@ def summed(
     found: Iterable[tuple[Row, Any, Statement]],
     value: Any,
     more: tuple[Statement, ...] = (),
-) -> tuple[Section, ...]:
+) -> tuple[DerivationSection, ...]:
     """Lines for what each node adds, alike ones together, and the sum."""
     groups: dict[Any, list[tuple[Row, Any, Statement]]] = {}
     silent: list[str] = []
@@ -95,4 +95,7 @@ def summed(
     if not report.complete:
         notes.append("an operator was not understood: the total is a lower bound")
     kept = notes if silent else notes[1:]
-    return (Section("node by node", tuple(lines)), Section("in all", (Statement(equations=(whole,)),), tuple(kept)))
+    return (
+        DerivationSection("node by node", tuple(lines)),
+        DerivationSection("in all", (Statement(equations=(whole,)),), tuple(kept)),
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rfcalc.drawing.layers import RowLayout, layout
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
-from rfcalc.drawing.parts import DrawnPart, Parts, parts
+from rfcalc.drawing.parts import DrawnPart, DrawnParts, parts
 from rfcalc.drawing.stages import described, heading, letters
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
 
@@ -95,7 +95,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
     )
 
 
-def _texts(part: DrawnPart, found: Parts) -> list[str]:
+def _texts(part: DrawnPart, found: DrawnParts) -> list[str]:
     """The lines in a box: its name and copies, its notation, its figures."""
     told = [
         f"{head} {text}" if head == "rf" else f"{text} {head}"
@@ -108,7 +108,7 @@ def _texts(part: DrawnPart, found: Parts) -> list[str]:
     return [line for line in lines if line]
 
 
-def _frames(found: Parts, places: RowLayout) -> Iterator[tuple[tuple[float, float, int, int], str]]:
+def _frames(found: DrawnParts, places: RowLayout) -> Iterator[tuple[tuple[float, float, int, int], str]]:
     """A frame around the boxes of a repetition where no others stand among them: left, right, first and last row."""
     slots = {slot.box: slot for row in places.rows for slot in row if slot.box is not None}
     for repetition in found.repetitions:

@@ -17,7 +17,7 @@ BETWEEN = 18.0  # two slots of one row
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
+class RowSlot:
     """A place in a row: that of a box, or, without a box, that of a link on its way down; `x` is its middle.
 
     `above` and `below`: the slots of the neighbouring rows that it is joined with.
@@ -27,16 +27,16 @@ class Slot:
     width: float
     box: int | None = None
     x: float = 0.0
-    above: list[Slot] = field(default_factory=list)
-    below: list[Slot] = field(default_factory=list)
+    above: list[RowSlot] = field(default_factory=list)
+    below: list[RowSlot] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
     """The rows of slots from left to right; the slots that each link passes, from box to box."""
 
-    rows: tuple[tuple[Slot, ...], ...]
-    paths: dict[tuple[int, int], tuple[Slot, ...]]
+    rows: tuple[tuple[RowSlot, ...], ...]
+    paths: dict[tuple[int, int], tuple[RowSlot, ...]]
 
 
 def layout(widths: Sequence[float], links: Sequence[tuple[int, int]], lane: float = 10.0) -> RowLayout:
@@ -51,16 +51,16 @@ def layout(widths: Sequence[float], links: Sequence[tuple[int, int]], lane: floa
     depth = [0] * len(widths)
     for a, b in sorted(links, key=lambda link: link[1]):
         depth[b] = max(depth[b], depth[a] + 1)
-    slots = [Slot(depth[i], width, i) for i, width in enumerate(widths)]
-    rows: list[list[Slot]] = [[] for _ in range(max(depth, default=0) + 1)]
+    slots = [RowSlot(depth[i], width, i) for i, width in enumerate(widths)]
+    rows: list[list[RowSlot]] = [[] for _ in range(max(depth, default=0) + 1)]
     for slot in slots:
         rows[slot.row].append(slot)
-    paths: dict[tuple[int, int], tuple[Slot, ...]] = {}
-    ways: dict[int, list[Slot]] = {}  # the lane of a box goes down once for all its readers
+    paths: dict[tuple[int, int], tuple[RowSlot, ...]] = {}
+    ways: dict[int, list[RowSlot]] = {}  # the lane of a box goes down once for all its readers
     for a, b in sorted(links, key=lambda link: depth[link[1]]):
         way = ways.setdefault(a, [slots[a]])
         while way[-1].row < depth[b] - 1:
-            slot = Slot(way[-1].row + 1, lane)
+            slot = RowSlot(way[-1].row + 1, lane)
             _join(way[-1], slot)
             rows[slot.row].append(slot)
             way.append(slot)
@@ -72,16 +72,16 @@ def layout(widths: Sequence[float], links: Sequence[tuple[int, int]], lane: floa
     return RowLayout(tuple(map(tuple, rows)), paths)
 
 
-def _join(upper: Slot, lower: Slot) -> None:
+def _join(upper: RowSlot, lower: RowSlot) -> None:
     upper.below.append(lower)
     lower.above.append(upper)
 
 
-def _order(rows: list[list[Slot]]) -> None:
+def _order(rows: list[list[RowSlot]]) -> None:
     """Order the slots of each row by the mean rank of what they are joined with, down and up in turn."""
     rank: dict[int, float] = {}
 
-    def ranked(row: list[Slot]) -> None:
+    def ranked(row: list[RowSlot]) -> None:
         for i, slot in enumerate(row):
             rank[id(slot)] = (i + 0.5) / len(row)
 
@@ -98,7 +98,7 @@ def _order(rows: list[list[Slot]]) -> None:
             ranked(row)
 
 
-def _place(rows: list[list[Slot]]) -> None:
+def _place(rows: list[list[RowSlot]]) -> None:
     """Put slots near to the mean of what they are joined with, without overlaps; the leftmost begins at 0."""
     for row in rows:
         x = 0.0
@@ -115,11 +115,11 @@ def _place(rows: list[list[Slot]]) -> None:
             slot.x -= least
 
 
-def _mean(near: list[Slot], otherwise: float) -> float:
+def _mean(near: list[RowSlot], otherwise: float) -> float:
     return sum(slot.x for slot in near) / len(near) if near else otherwise
 
 
-def _near(row: list[Slot], wanted: list[float]) -> None:
+def _near(row: list[RowSlot], wanted: list[float]) -> None:
     """The places nearest to the wanted ones, in least squares, that keep the order and the distances.
 
     With the least distances taken off, places must not fall: neighbours that would are pooled at their mean.

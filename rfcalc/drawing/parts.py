@@ -75,7 +75,7 @@ class Repetition(NamedTuple):
     times: int
 
 
-class Parts(NamedTuple):
+class DrawnParts(NamedTuple):
     """The boxes in the network's order, the links between them by their numbers, the repetitions; the titles of the
     parts' figures; what is told of the choice."""
 
@@ -86,7 +86,7 @@ class Parts(NamedTuple):
     about: tuple[str, ...] = ()
 
 
-def parts(report: Report, options: Options = NONE, metrics: Sequence[str] = METRICS) -> Parts:
+def parts(report: Report, options: Options = NONE, metrics: Sequence[str] = METRICS) -> DrawnParts:
     """The boxes of a picture of this report.
 
     Args:
@@ -119,7 +119,9 @@ def parts(report: Report, options: Options = NONE, metrics: Sequence[str] = METR
     about: tuple[str, ...] = ()
     if options.highlight is not None:
         made, about = _highlighted(report, made, options.highlight)
-    return Parts(tuple(made), tuple(_links(report, made)), tuple(repetitions), tuple(m.title for m in chosen), about)
+    return DrawnParts(
+        tuple(made), tuple(_links(report, made)), tuple(repetitions), tuple(m.title for m in chosen), about
+    )
 
 
 def _few(count: int, report: Report) -> None:

@@ -18,7 +18,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import Options
-from rfcalc.drawing.parts import DrawnPart, Parts, parts
+from rfcalc.drawing.parts import DrawnPart, DrawnParts, parts
 from rfcalc.drawing.stages import described, heading, letters
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
 
@@ -44,7 +44,7 @@ class Body(NamedTuple):
     back: float
 
 
-def fitting(report: Report, options: Options, most: int) -> Parts:
+def fitting(report: Report, options: Options, most: int) -> DrawnParts:
     """The parts at the depth that was asked for, else at the greatest at which there are at most so many."""
     found = parts(report, options, ())
     if options.depth is not None or len(found.parts) <= most:
@@ -59,7 +59,7 @@ def fitting(report: Report, options: Options, most: int) -> Parts:
     return fewer._replace(about=(*fewer.about, f"drawn at depth {depth}: a block is one body; --depth draws more"))
 
 
-def draw(report: Report, found: Parts, row_of: Callable[[DrawnPart], int]) -> Picture:
+def draw(report: Report, found: DrawnParts, row_of: Callable[[DrawnPart], int]) -> Picture:
     """The picture: each part in the row that it is given, in the network's order from left to right.
 
     Raises:

@@ -9,7 +9,7 @@ from math import ceil
 from rfcalc.core.errors import plural
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
-from rfcalc.drawing.parts import DrawnPart, Parts, parts
+from rfcalc.drawing.parts import DrawnPart, DrawnParts, parts
 from rfcalc.report import Report
 from rfcalc.report.document import Area, Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
 from rfcalc.report.units import exact, short
@@ -94,11 +94,11 @@ def picture(report: Report, options: Options = NONE) -> Picture:
     )
 
 
-def _heads(found: Parts) -> tuple[str, ...]:
+def _heads(found: DrawnParts) -> tuple[str, ...]:
     return (*HEADS, *found.heads, *(("seen",) if found.about else ()))
 
 
-def _cells(part: DrawnPart, found: Parts) -> tuple[str, ...]:
+def _cells(part: DrawnPart, found: DrawnParts) -> tuple[str, ...]:
     seen = ("x".join(str(b - a + 1) for a, b in part.seen) if part.seen else "",) if found.about else ()
     return (part.name, part.notation, part.output, *part.figures, *seen)
 
@@ -119,14 +119,14 @@ def heading_of(report: Report) -> tuple[str, tuple[str, ...]]:
     return title, (*named, f"input {inputs}: {figures}")
 
 
-def heading(report: Report, found: Parts) -> tuple[str, tuple[str, ...]]:
+def heading(report: Report, found: DrawnParts) -> tuple[str, tuple[str, ...]]:
     """The same with what is told of the boxes."""
     title, about = heading_of(report)
     copies = ("×n: n copies, one after another; params and macs of all, output and rf of the last",)
     return title, (*about, *found.about, *(copies if found.repetitions else ()))
 
 
-def described(report: Report, found: Parts) -> str:
+def described(report: Report, found: DrawnParts) -> str:
     """The picture in words, for who cannot see it."""
     title, about = heading(report, found)
     skips = sum(b > a + 1 for a, b in found.links)
@@ -154,7 +154,7 @@ def _rows(found: Sequence[DrawnPart]) -> tuple[list[float], list[tuple[float, st
     return tops, headings, y - GAP
 
 
-def _lanes(found: Parts) -> tuple[dict[int, int], int]:
+def _lanes(found: DrawnParts) -> tuple[dict[int, int], int]:
     """A lane for each box that a later box than the next one reads, from its row to that of its last reader.
 
     Two boxes share a lane where one's last reader stands above the other; one pass over the rows, in O(n log n).
@@ -179,7 +179,9 @@ def _lanes(found: Parts) -> tuple[dict[int, int], int]:
     return lanes, count
 
 
-def _lines(found: Parts, tops: Sequence[float], lanes: dict[int, int], left: float, right: float) -> Iterator[Stroke]:
+def _lines(
+    found: DrawnParts, tops: Sequence[float], lanes: dict[int, int], left: float, right: float
+) -> Iterator[Stroke]:
     """A link to the next box goes straight down; one that skips boxes leaves low and arrives high, by its lane."""
     for a, b in found.links:
         title = f"{found.parts[a].name} → {found.parts[b].name}: {found.parts[a].output}"
@@ -192,7 +194,7 @@ def _lines(found: Parts, tops: Sequence[float], lanes: dict[int, int], left: flo
         yield Stroke(((right, low), (lane, low), (lane, high), (right, high)), "skip", True, title, (a, b))
 
 
-def letters(found: Parts, about: Sequence[str]) -> tuple[Table, Sentences]:
+def letters(found: DrawnParts, about: Sequence[str]) -> tuple[Table, Sentences]:
     """The ladder as a table, for formats without pictures: what a row reads is said where it is not the row above."""
     reads: dict[int, list[int]] = {}
     for a, b in found.links:

@@ -19,7 +19,7 @@ def of_field(field: ReceptiveField) -> dict[str, Any]:
     return {"status": field.status, "whole": whole, **{name: tuple(getattr(field, name)) for name in FIELD}}
 
 
-class Span(NamedTuple):
+class Seeing(NamedTuple):
     """What one unit of the end sees of the chain's input, an entry an axis: stride, where unit 0 begins (None where
     that has no closed form), how many positions."""
 
@@ -28,7 +28,7 @@ class Span(NamedTuple):
     size: tuple[Any, ...]
 
 
-class Row(NamedTuple):
+class ShownRow(NamedTuple):
     """A node as it will be shown, or a whole repetition and how many `copies` it has.
 
     `span` is from the chain's input; where there is none, `field` has the status and why.
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     notation: str
     stage: str
     dims: tuple[Any, ...]
-    span: Span | None
+    span: Seeing | None
     field: dict[str, Any]
     cost: Cost
     values: Any
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     copies: Any = None
 
 
-class Account(NamedTuple):
+class ChainSum(NamedTuple):
     """What a chain amounts to, for one item of a batch.
 
     `once` holds the parameters and weight layers of weight groups, by group; `keeps_input` and `keeps_output` say
@@ -64,8 +64,8 @@ class Account(NamedTuple):
     keeps_input: bool
     keeps_output: bool
     layers: Any
-    span: Span | None
-    rows: tuple[Row, ...]
+    span: Seeing | None
+    rows: tuple[ShownRow, ...]
     gone: dict[str, str]
 
 
@@ -88,13 +88,15 @@ def parts(expr: Any) -> tuple[Expr, ...]:
     return (body,) if isinstance(body, Expr) else ()
 
 
-def start(dims: tuple[Any, ...]) -> Account:
+def start(dims: tuple[Any, ...]) -> ChainSum:
     """The account of nothing."""
     axes = len(dims) - 1
-    return Account(dims, NOTHING, {}, 0, (0,) * 5, False, False, 0, Span((1,) * axes, (0,) * axes, (1,) * axes), (), {})
+    return ChainSum(
+        dims, NOTHING, {}, 0, (0,) * 5, False, False, 0, Seeing((1,) * axes, (0,) * axes, (1,) * axes), (), {}
+    )
 
 
-def beyond(a: Span | None, b: Span | None) -> Span | None:
+def beyond(a: Seeing | None, b: Seeing | None) -> Seeing | None:
     """The span of b's end seen through a."""
     if a is None or b is None or len(a.stride) != len(b.stride):
         return None
@@ -103,17 +105,17 @@ def beyond(a: Span | None, b: Span | None) -> Span | None:
         None if a.first[i] is None or b.first[i] is None else a.first[i] + a.stride[i] * b.first[i] for i in axes
     )
     size = tuple(a.size[i] + a.stride[i] * (b.size[i] - 1) for i in axes)
-    return Span(tuple(a.stride[i] * b.stride[i] for i in axes), first, size)
+    return Seeing(tuple(a.stride[i] * b.stride[i] for i in axes), first, size)
 
 
-def then(a: Account, b: Account) -> Account:
+def then(a: ChainSum, b: ChainSum) -> ChainSum:
     """One after the other."""
     kept = [x + y for x, y in zip(a.kept, b.kept, strict=True)]
     if b.keeps_input and not a.keeps_output:
         kept[0] = kept[0] + (prod(a.dims) if a.rows else 0)
     seen = {g: c for g, c in b.once.items() if g not in a.once}
     rows = tuple(r._replace(span=beyond(a.span, r.span)) for r in b.rows)
-    return Account(
+    return ChainSum(
         b.dims,
         a.cost + b.cost,
         {**a.once, **seen},

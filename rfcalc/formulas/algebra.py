@@ -15,7 +15,7 @@ from sympy.core.relational import Relational
 
 from rfcalc.core.size import settler
 from rfcalc.formulas.bounds import least_of, lowest
-from rfcalc.formulas.forms import Missing, apart, canonical, expanded, plain, replaced, terms_of, told
+from rfcalc.formulas.forms import NotClosed, apart, canonical, expanded, plain, replaced, terms_of, told
 from rfcalc.formulas.symbols import Declared
 from rfcalc.formulas.writing import show
 
@@ -74,7 +74,7 @@ class SympyAlgebra:
         kind = EXTREMES[which]
         found: list[Any] = []
         for value in values:
-            if isinstance(value, Missing):
+            if isinstance(value, NotClosed):
                 return value
             for one in value.args if isinstance(value, kind) else (value,):
                 if any(self._beyond(other, one, which) for other in found):
@@ -124,7 +124,7 @@ class SympyAlgebra:
 
     def shown(self, value: Any) -> Any:
         """A formula in the symbols themselves, as an expanded expression of sympy; None stays."""
-        if value is None or isinstance(value, Missing):
+        if value is None or isinstance(value, NotClosed):
             return value
         value = sympy.sympify(value)
         found = self._shown.get(value)

@@ -2,7 +2,7 @@
 
 A chain is cut into fixed pieces, which the core walks as networks of their own, and repetitions. A repetition's body is
 walked once, for sizes before copy i; recurrences (`sums.course`) say how sizes run through the copies, and sums over i
-give the figures. What a chain amounts to is an `Account`; accounts are put together one after another.
+give the figures. What a chain amounts to is a `ChainSum`; accounts are put together one after another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rfcalc.core.expr import LAYERS, Block, Expr, Named, Parallel, Repeat, Serie
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import maximum, minimum, same
-from rfcalc.formulas.account import Account, Row, Span, lasting, of_field, start, then
+from rfcalc.formulas.account import ChainSum, Seeing, ShownRow, lasting, of_field, start, then
 from rfcalc.formulas.repetition import repeated
 from rfcalc.formulas.sums import Unclosed
 from rfcalc.graph.autograd import Kept, saving
@@ -26,7 +26,7 @@ from rfcalc.receptive.field import Aligned, Field
 from rfcalc.report import Report
 
 
-def account(expr: Expr, dims: tuple[Any, ...], label: str = "", stage: str = "") -> Account:
+def account(expr: Expr, dims: tuple[Any, ...], label: str = "", stage: str = "") -> ChainSum:
     """What an expression amounts to for an input of these extents, channels first.
 
     Raises:
@@ -49,7 +49,7 @@ def account(expr: Expr, dims: tuple[Any, ...], label: str = "", stage: str = "")
     return found
 
 
-def _named(rows: tuple[Row, ...], numbers: dict[str, int]) -> tuple[Row, ...]:
+def _named(rows: tuple[ShownRow, ...], numbers: dict[str, int]) -> tuple[ShownRow, ...]:
     """Rows whose names go on counting: conv1 of a second piece is conv2."""
     found = []
     moved: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _pieces(expr: Expr, label: str, stage: str) -> Iterator[tuple[Expr, str, str
         yield Series(tuple(waiting)), "", stage
 
 
-def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
+def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> ChainSum:
     """A piece with a definite number of nodes: the core's walks over it."""
     try:
         network = Network(expr)
@@ -128,7 +128,7 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
         rows.append(_row(report, position, stage))
     output = network.position(network.outputs[0])
     kept = [k if p else Kept() for p, k in enumerate(report.kept)]
-    return Account(
+    return ChainSum(
         tuple(shape.dims),
         cost,
         once,
@@ -143,10 +143,10 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     )
 
 
-def _row(report: Report, position: int, stage: str) -> Row:
+def _row(report: Report, position: int, stage: str) -> ShownRow:
     node, shape = report.network.nodes[position - 1], report.shapes[position]
     layer = node.layer
-    return Row(
+    return ShownRow(
         node.name,
         layer.kind,
         layer.notation(),
@@ -161,7 +161,7 @@ def _row(report: Report, position: int, stage: str) -> Row:
     )
 
 
-def _span(field: Field | None) -> Span | None:
+def _span(field: Field | None) -> Seeing | None:
     """The windows of a field where there is one an axis, and each axis has its own."""
     if field is None or len(field.terms) != 1 or field.unknown or field.unsized or field.mirrored:
         return None
@@ -176,10 +176,10 @@ def _span(field: Field | None) -> Span | None:
         if same(window.advance, 0):
             return None
         found.append((window.advance, first, last - first + 1))
-    return Span(*(tuple(x) for x in zip(*found, strict=True))) if found else Span((), (), ())
+    return Seeing(*(tuple(x) for x in zip(*found, strict=True))) if found else Seeing((), (), ())
 
 
-def _branches(expr: Parallel, dims: tuple[Any, ...], label: str, stage: str) -> Account:
+def _branches(expr: Parallel, dims: tuple[Any, ...], label: str, stage: str) -> ChainSum:
     """Branches of which at least one holds a repetition of unknown count."""
     parts = _apart([account(branch, dims, label, stage) for branch in expr.branches])
     xs = tuple(Shape(*p.dims) for p in parts)
@@ -188,11 +188,11 @@ def _branches(expr: Parallel, dims: tuple[Any, ...], label: str, stage: str) -> 
     cost = expr.merge.cost(xs, y)
     for p in parts:
         cost = cost + p.cost
-    span: Span | None = parts[0].span
+    span: Seeing | None = parts[0].span
     for p in parts[1:]:
         span = _joined(span, p.span)
     once = {g: c for p in reversed(parts) for g, c in p.once.items()}
-    own = Row(
+    own = ShownRow(
         expr.merge.kind + "1", expr.merge.kind, expr.merge.notation(), stage, tuple(y.dims), span, {},
         expr.merge.cost(xs, y), y.values, y.values, expr.merge.folds,
     )  # fmt: skip
@@ -209,7 +209,7 @@ def _branches(expr: Parallel, dims: tuple[Any, ...], label: str, stage: str) -> 
     )
 
 
-def _apart(parts: list[Account]) -> list[Account]:
+def _apart(parts: list[ChainSum]) -> list[ChainSum]:
     """Branches of one map: an activation that begins one has memory of its own while another still needs the map."""
     found = []
     for i, part in enumerate(parts):
@@ -222,7 +222,7 @@ def _apart(parts: list[Account]) -> list[Account]:
     return found
 
 
-def _joined(a: Span | None, b: Span | None) -> Span | None:
+def _joined(a: Seeing | None, b: Seeing | None) -> Seeing | None:
     """The hull of two spans of equal strides."""
     if a is None or b is None or a.stride != b.stride:
         return None
@@ -233,4 +233,4 @@ def _joined(a: Span | None, b: Span | None) -> Span | None:
             return None
         low, high = minimum(p, q), maximum(p + a.size[i], q + b.size[i])
         found.append((stride, low, high - low))
-    return Span(*(tuple(x) for x in zip(*found, strict=True))) if found else a
+    return Seeing(*(tuple(x) for x in zip(*found, strict=True))) if found else a

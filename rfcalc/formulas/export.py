@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 
 from rfcalc.formulas.account import FIELD
-from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import NotClosed
 from rfcalc.formulas.forms import plain as number
 from rfcalc.formulas.result import FIGURES, OPS, Symbolic, SymbolicRow
 from rfcalc.formulas.symbols import Declared, letters
@@ -124,7 +124,7 @@ def plain(value: Any, form: str = "python") -> Any:
         return {k: plain(v, form) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(v, form) for v in value]
-    if isinstance(value, Missing):
+    if isinstance(value, NotClosed):
         return None
     if isinstance(value, sympy.Basic):
         value = number(value)

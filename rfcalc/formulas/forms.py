@@ -15,7 +15,7 @@ import sympy
 from rfcalc.formulas.symbols import QuotientSymbol
 
 
-class Missing:
+class NotClosed:
     """A size or figure that has no closed form, and why; whatever is computed with it has none either."""
 
     __slots__ = ("why",)
@@ -24,7 +24,7 @@ class Missing:
     def __init__(self, why: str) -> None:
         self.why = why
 
-    def _same(self, *_: Any) -> Missing:
+    def _same(self, *_: Any) -> NotClosed:
         return self
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _same

@@ -16,10 +16,10 @@ from rfcalc.core.expr import Expr
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import walking_with
 from rfcalc.formulas import chain
-from rfcalc.formulas.account import Account
+from rfcalc.formulas.account import ChainSum
 from rfcalc.formulas.plan import Plan, asked_for, shapes_given
 from rfcalc.formulas.result import Symbolic, missing, of_account, of_report, single
-from rfcalc.formulas.source import Source
+from rfcalc.formulas.source import SymbolicSource
 from rfcalc.formulas.symbols import Declared, SymbolError, declarations, sentence
 from rfcalc.formulas.walking import walk
 from rfcalc.graph.network import Network
@@ -27,7 +27,7 @@ from rfcalc.report import Report
 
 
 def formulas(
-    source: Source,
+    source: SymbolicSource,
     given: Any = None,
     symbols: Iterable[str] | str | None = None,
     assume: Iterable[str] | str = (),
@@ -56,7 +56,7 @@ def formulas(
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))
 
-    def build(declared: Mapping[str, Declared]) -> tuple[Report | Account, dict[str, Shape], Any]:
+    def build(declared: Mapping[str, Declared]) -> tuple[Report | ChainSum, dict[str, Shape], Any]:
         network, shapes, batch = plan.network(declared), plan.shapes(declared), plan.batch(declared)
         if isinstance(network, Network):
             report = Report(network, shapes, batch=batch, dtype=dtype)
@@ -109,7 +109,7 @@ def _finish(made: Any) -> None:
         _ = made[0].kept, made[0].fields
 
 
-def _account(expr: Expr, shapes: Mapping[str, Shape]) -> Account:
+def _account(expr: Expr, shapes: Mapping[str, Shape]) -> ChainSum:
     """What an expression with repetitions of unknown count amounts to."""
     if len(shapes) > 1:
         raise SymbolError("a repetition of unknown count needs a network of one input")

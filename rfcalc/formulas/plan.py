@@ -11,7 +11,7 @@ from rfcalc.core.expr import Expr
 from rfcalc.core.integers import read
 from rfcalc.core.shape import Shape
 from rfcalc.formulas.account import lasting
-from rfcalc.formulas.source import Source
+from rfcalc.formulas.source import SymbolicSource
 from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.graph.network import Network
 
@@ -26,7 +26,7 @@ def asked_for(symbols: Iterable[str] | str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spelled(p.strip()) for p in parts if p.strip()))
 
 
-def shapes_given(source: Source, given: Any) -> dict[str, Any]:
+def shapes_given(source: SymbolicSource, given: Any) -> dict[str, Any]:
     """Shapes by input name, as they were given: lists of numbers and names."""
     if given is None:
         return {}
@@ -53,7 +53,7 @@ def shapes_given(source: Source, given: Any) -> dict[str, Any]:
 class Plan:
     """Which symbols there are, what each stands for, and how they are put into the network and its inputs."""
 
-    def __init__(self, source: Source, given: Mapping[str, Any], asked: tuple[str, ...] | None) -> None:
+    def __init__(self, source: SymbolicSource, given: Mapping[str, Any], asked: tuple[str, ...] | None) -> None:
         self.source = source
         self.given = given
         self.symbols: dict[str, Declared] = {}

@@ -12,18 +12,18 @@ from rfcalc.core import size
 from rfcalc.core.cost import TERMS, Cost
 from rfcalc.core.expr import Expr, Repeat
 from rfcalc.core.size import prod, written
-from rfcalc.formulas.account import Account, Row, Span, beyond
+from rfcalc.formulas.account import ChainSum, Seeing, ShownRow, beyond
 from rfcalc.formulas.algebra import settled, sides
-from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import NotClosed
 from rfcalc.formulas.sums import Course, Unclosed, course, has, moved, power, total
 from rfcalc.formulas.symbols import Declared
 
-Walking: TypeAlias = Callable[[Expr, "tuple[Any, ...]", str, str], Account]
+Walking: TypeAlias = Callable[[Expr, "tuple[Any, ...]", str, str], ChainSum]
 ROOM = "chwdtuv"
 _indices: ContextVar[tuple[str, ...]] = ContextVar("indices", default=())
 
 
-def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, account: Walking) -> Account:
+def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, account: Walking) -> ChainSum:
     """What all copies amount to.
 
     Args:
@@ -46,7 +46,7 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, accoun
 
 def _repeated(
     expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index: Any, depth: int, account: Walking
-) -> Account:
+) -> ChainSum:
     count = expr.times
     body: Expr = expr.body if expr.index is None else expr.body.bind({expr.index: index})
     own = tuple(Declared(ROOM[i] + "′" * depth) for i in range(len(dims)))
@@ -70,13 +70,13 @@ def _repeated(
         try:
             return total(formula, index, count) - (substituted(formula, {index: 0}) if since else 0)
         except Unclosed as error:
-            return Missing(error.what)
+            return NotClosed(error.what)
 
     first = (
         account(body if expr.index is None else expr.body.bind({expr.index: 0}), dims, label, stage) if since else None
     )
     span = _stacked(one.span, at, index, count)
-    earlier = Span((), (), ()) if span is None else _before(one.span, at, index)
+    earlier = Seeing((), (), ()) if span is None else _before(one.span, at, index)
     rows = tuple(_moved(r, at, earlier if span is not None else None, index) for r in one.rows)
     if first is not None:
         rows = (*(r._replace(name=f"{r.name}[0]") for r in first.rows), *rows)
@@ -96,10 +96,10 @@ def _repeated(
         kept = [a + b for a, b in zip(kept, first.kept, strict=True)]
         once = {**once, **first.once}
     copies = f"{count:,}" if isinstance(count, int) else written(count)
-    whole = Row(
+    whole = ShownRow(
         f"all {copies}", "repeat", f"({_notation(expr)}) ×{copies}", stage, ends, span, {}, cost, new, new, False, count
     )  # fmt: skip
-    return Account(
+    return ChainSum(
         ends,
         cost,
         once,
@@ -136,7 +136,7 @@ def _courses(first: tuple[Any, ...], own: tuple[Declared, ...], after: tuple[Any
         try:
             found.append(course(before, symbol.quotient, then, index))
         except Unclosed as error:
-            found.append(Course(Missing(error.what)))
+            found.append(Course(NotClosed(error.what)))
     return found
 
 
@@ -151,7 +151,7 @@ def _tell(heard: Any, courses: list[Course], run: dict[Any, Any], index: Any, co
     for text, open_ in zip(heard, heard.comparisons, strict=True):
         if isinstance(open_, tuple):
             a, b = (substituted(v, run) for v in open_)
-            if a == b or isinstance(a, Missing) or isinstance(b, Missing):
+            if a == b or isinstance(a, NotClosed) or isinstance(b, NotClosed):
                 continue
             if not has(a - b, index):
                 size.agree(a, b, text.replace("{", "").replace("}", "") if "′" not in text else "{} = {}")
@@ -165,7 +165,7 @@ def _tell(heard: Any, courses: list[Course], run: dict[Any, Any], index: Any, co
             if isinstance(real, sympy.Basic):
                 constant, rest = real.as_coeff_Add()
                 size.holds(real > 0 if strict else real >= 0, "{} ≥ {}", rest, -constant + (1 if strict else 0))
-            elif not isinstance(real, Missing) and not (real > 0 if strict else real >= 0):
+            elif not isinstance(real, NotClosed) and not (real > 0 if strict else real >= 0):
                 raise Unclosed(f"the copies do not fit: {text}")
         elif open_ is None:
             size.holds(None, text)
@@ -176,14 +176,14 @@ def substituted(value: Any, values: dict[Any, Any]) -> Any:
     """A size with others put in for symbols; what has no closed form takes everything with it."""
     if not isinstance(value, sympy.Basic):
         return value
-    gone = next((v for s, v in values.items() if isinstance(v, Missing) and value.has(s)), None)
+    gone = next((v for s, v in values.items() if isinstance(v, NotClosed) and value.has(s)), None)
     if gone is not None:
         return gone
-    found = value.xreplace({s: sympy.sympify(v) for s, v in values.items() if not isinstance(v, Missing)})
+    found = value.xreplace({s: sympy.sympify(v) for s, v in values.items() if not isinstance(v, NotClosed)})
     return settled(found)
 
 
-def _stacked(span: Span | None, at: Any, index: Any, count: Any) -> Span | None:
+def _stacked(span: Seeing | None, at: Any, index: Any, count: Any) -> Seeing | None:
     """The span of all copies: strides multiply, positions add up."""
     before = _before(span, at, index)
     if span is None or before is None:
@@ -191,10 +191,10 @@ def _stacked(span: Span | None, at: Any, index: Any, count: Any) -> Span | None:
     stride = tuple(substituted(s, {index: count}) for s in before.stride)
     size_ = tuple(substituted(s, {index: count}) for s in before.size)
     first = tuple(None if f is None else substituted(f, {index: count}) for f in before.first)
-    return Span(stride, first, size_)
+    return Seeing(stride, first, size_)
 
 
-def _before(span: Span | None, at: Any, index: Any) -> Span | None:
+def _before(span: Seeing | None, at: Any, index: Any) -> Seeing | None:
     """The span of what copy i reads, from the repetition's input: copies 0 … i − 1."""
     if span is None:
         return None
@@ -213,13 +213,13 @@ def _before(span: Span | None, at: Any, index: Any) -> Span | None:
             firsts.append(None if first is None else total(moved * at(first), index, index))
         except Unclosed:
             firsts.append(None)
-    return Span(tuple(strides), tuple(firsts), tuple(sizes))
+    return Seeing(tuple(strides), tuple(firsts), tuple(sizes))
 
 
-def _moved(row: Row, at: Any, before: Span | None, index: Any) -> Row:
+def _moved(row: ShownRow, at: Any, before: Seeing | None, index: Any) -> ShownRow:
     """A node of the body, in copy i."""
     inner = (
-        None if row.span is None else Span(*(tuple(None if v is None else at(v) for v in part) for part in row.span))
+        None if row.span is None else Seeing(*(tuple(None if v is None else at(v) for v in part) for part in row.span))
     )
     return row._replace(
         name=f"{row.name}[{index.name}]" if "all " not in row.name else f"{row.name} [{index.name}]",

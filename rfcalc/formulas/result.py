@@ -16,10 +16,10 @@ from rfcalc.core.cost import OPERATIONS, Cost
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import UnknownName, plural
 from rfcalc.core.size import prod, walking_with
-from rfcalc.formulas.account import FIELD, Account, of_field
-from rfcalc.formulas.account import Row as ChainRow
+from rfcalc.formulas.account import FIELD, ChainSum, of_field
+from rfcalc.formulas.account import ShownRow as ChainRow
 from rfcalc.formulas.algebra import SympyAlgebra
-from rfcalc.formulas.forms import Missing, canonical, plain, replaced
+from rfcalc.formulas.forms import NotClosed, canonical, plain, replaced
 from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.formulas.writing import show
 from rfcalc.graph.autograd import Kept
@@ -343,7 +343,7 @@ def _told(field: Mapping[str, Any], algebra: SympyAlgebra) -> dict[str, Any]:
 
 
 def of_account(
-    found: Account, dims: tuple[Any, ...], batch: Any, itemsize: int, algebra: SympyAlgebra
+    found: ChainSum, dims: tuple[Any, ...], batch: Any, itemsize: int, algebra: SympyAlgebra
 ) -> tuple[list[SymbolicRow], Figures, dict[str, str]]:
     """The rows and totals of a chain with repetitions of unknown count, and what has no closed form."""
     rows = [_counted(row, batch, itemsize, algebra) for row in found.rows]
@@ -361,7 +361,7 @@ def of_account(
         "saved_bytes": Kept(*kept).total(itemsize, batch),
         "weight_layers": layers,
     }
-    gone = {name: value.why for name, value in totals.items() if isinstance(value, Missing)}
+    gone = {name: value.why for name, value in totals.items() if isinstance(value, NotClosed)}
     gone |= found.gone
     gone.setdefault("peak_bytes", "which maps live together is not followed through the copies")
     told = {name: algebra.shown(value) for name, value in totals.items() if name not in gone}
@@ -378,7 +378,7 @@ def _counted(row: ChainRow, batch: Any, itemsize: int, algebra: SympyAlgebra) ->
     values = row.values * batch
     field: dict[str, Any]
     if row.span is not None:
-        first = tuple(Missing("") if f is None else f for f in row.span.first)
+        first = tuple(NotClosed("") if f is None else f for f in row.span.first)
         center = tuple((2 * f + n - 1) * sympy.Rational(1, 2) for f, n in zip(first, row.span.size, strict=True))
         shown: dict[str, Any] = {"size": row.span.size, "stride": row.span.stride, "padding": tuple(-f for f in first)}
         field = {"status": "exact", "whole": False, **shown, "center": center}
@@ -411,7 +411,7 @@ def missing(gone: Mapping[str, str], rows: Iterable[SymbolicRow]) -> tuple[str, 
     for row in rows:
         open_fields = open_fields or row.field["status"] == "not_closed"
         for d in row.output_shape:
-            if isinstance(d, Missing):
+            if isinstance(d, NotClosed):
                 reasons.setdefault(d.why, [])
     told = [f"{', '.join(names)}: {why}" if names else why for why, names in reasons.items()]
     if open_fields:

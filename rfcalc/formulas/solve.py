@@ -17,7 +17,7 @@ import sympy
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError
 from rfcalc.formulas.export import plain
-from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import NotClosed
 from rfcalc.formulas.forms import plain as number
 from rfcalc.formulas.result import FIGURES, Symbolic
 from rfcalc.formulas.symbols import Declared, Number, SymbolError, plain_number, spelled
@@ -106,7 +106,7 @@ def figure(found: Symbolic, name: str, node: str | None = None, relation: str = 
     line = found[node] if node else found.last
     if name in FIELDS or name == "output_shape":
         values = line.field[FIELDS[name]] if name in FIELDS else line.output_shape[1:]
-        if not values or any(v is None or isinstance(v, Missing) for v in values):
+        if not values or any(v is None or isinstance(v, NotClosed) for v in values):
             raise SymbolError(
                 f"{name} of {line.name} has no closed form", why="; ".join(found.unknown) or line.field["status"]
             )
@@ -114,7 +114,7 @@ def figure(found: Symbolic, name: str, node: str | None = None, relation: str = 
     places: Mapping[str, Any] = line.figures if node else found.totals
     if not node and name in found.totals["ops"]:
         places = found.totals["ops"]
-    if name not in places or isinstance(places[name], (Missing, dict)):
+    if name not in places or isinstance(places[name], (NotClosed, dict)):
         why = next((t for t in found.unknown if name in t), None)
         known = [*FIELDS, "output_shape", *FIGURES, "peak_bytes", "weight_layers"]
         what = f"{name} has no closed form" if why else f"{name} is no figure that can be solved for"

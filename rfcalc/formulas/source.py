@@ -10,7 +10,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 
 
-class Source(NamedTuple):
+class SymbolicSource(NamedTuple):
     """A network in the making: `make(values)` puts formulas in for its names.
 
     `sizes` are those of its input that stand inside of it too, by name, as they were read; its formulas hold for sizes

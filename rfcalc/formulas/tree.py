@@ -13,7 +13,7 @@ import sympy
 
 from rfcalc.formulas.forms import terms_of
 
-Tree: TypeAlias = "Num | Name | TreeFunction | Product | Sum"
+Tree: TypeAlias = "Num | SymbolName | TreeFunction | Product | Sum"
 Monomial: TypeAlias = "tuple[tuple[Any, int], ...]"
 
 RANKS = {"B": 0, "batch": 0, "α": 1, "alpha": 1, "ρ": 1, "rho": 1, "N": 2, "n": 2, "i": 2, "K": 3, "k": 3}
@@ -27,7 +27,7 @@ class Num(NamedTuple):
     value: Any
 
 
-class Name(NamedTuple):
+class SymbolName(NamedTuple):
     """A symbol."""
 
     name: str
@@ -203,7 +203,7 @@ def _product(number: Any, factors: list[tuple[Any, int]]) -> Any:
 
 def _atom(a: Any) -> Any:
     if a.is_Symbol:
-        return Name(a.name)
+        return SymbolName(a.name)
     if isinstance(a, sympy.floor):
         return _floor(a.args[0])
     if isinstance(a, (sympy.Max, sympy.Min)):

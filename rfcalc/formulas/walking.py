@@ -17,7 +17,7 @@ from sympy.core.relational import Relational
 
 from rfcalc.core import size
 from rfcalc.formulas.algebra import SympyAlgebra, sides
-from rfcalc.formulas.forms import Missing, terms_of
+from rfcalc.formulas.forms import NotClosed, terms_of
 from rfcalc.formulas.symbols import Declared, raised, refined
 
 LARGEST_MODULUS = 1 << 24
@@ -116,7 +116,7 @@ def _classes(
 def _of_symbols(comparison: Any) -> bool:
     """Whether it is about formulas; what is said of the index of a repetition is asked again for every copy."""
     parts = comparison if isinstance(comparison, tuple) else (comparison,)
-    return all(part is None or isinstance(part, (sympy.Basic, Missing, int)) for part in parts)
+    return all(part is None or isinstance(part, (sympy.Basic, NotClosed, int)) for part in parts)
 
 
 def moduli(values: Iterable[Any], algebra: SympyAlgebra) -> dict[str, int]:

@@ -17,9 +17,9 @@ from typing import Any
 
 import sympy
 
-from rfcalc.formulas.forms import Missing, told
+from rfcalc.formulas.forms import NotClosed, told
 from rfcalc.formulas.symbols import GREEK, LETTERS
-from rfcalc.formulas.tree import Name, Num, Product, Sum, TreeFunction, tree
+from rfcalc.formulas.tree import Num, Product, Sum, SymbolName, TreeFunction, tree
 
 FORMS = ("unicode", "plain", "latex", "python")
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -37,7 +37,7 @@ def show(value: Any, form: str = "unicode") -> str:
     """
     if value is None:
         return "–" if form != "plain" else "-"
-    if isinstance(value, (str, Missing)):
+    if isinstance(value, (str, NotClosed)):
         return str(value) if form != "python" else "None"
     return _written(told(sympy.sympify(value)), form)
 
@@ -57,7 +57,7 @@ class _Writer:
     def write(self, t: Any, place: int) -> str:
         ways: dict[type, Any] = {
             Num: self.num,
-            Name: self.name,
+            SymbolName: self.name,
             TreeFunction: self.call,
             Product: self.product,
             Sum: self.sum,
@@ -89,7 +89,7 @@ class _Writer:
             return rf"\frac{{{top}}}{{{below}}}"
         return f"{top}{'//' if self.form == 'python' else '/'}{below}"
 
-    def name(self, t: Name) -> tuple[str, int]:
+    def name(self, t: SymbolName) -> tuple[str, int]:
         return self.spelled(t.name), TIGHT
 
     def spelled(self, name: str) -> str:
@@ -123,7 +123,7 @@ class _Writer:
         tight = len(t.factors) + len(above) > 1
         for factor, e in t.factors:
             split = isinstance(factor, TreeFunction) and factor.name == "power" and isinstance(factor.parts[0], Num)
-            word = isinstance(factor, Name) and len(self.spelled(factor.name)) > 1
+            word = isinstance(factor, SymbolName) and len(self.spelled(factor.name)) > 1
             word = word or (isinstance(factor, TreeFunction) and factor.name in ("max", "min"))
             (above if e > 0 else below).append((self.raised(factor, abs(e), tight), split or word))
         top = self.join(above) if above else "1"
@@ -171,7 +171,7 @@ class _Writer:
             return f"{base}**{self.write(e, TIGHT)}"
         if self.form == "unicode" and isinstance(e, Num):
             return base + str(e.value).translate(_RAISED)
-        if self.form == "unicode" and isinstance(e, Name) and e.name in _SMALL:
+        if self.form == "unicode" and isinstance(e, SymbolName) and e.name in _SMALL:
             return base + _SMALL[e.name]
         return f"{base}^{self.write(e, TIGHT)}"
 

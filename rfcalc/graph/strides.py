@@ -88,10 +88,10 @@ class MemoryLayout(NamedTuple):
 
 
 @uncollected
-def layout(walked: Shaped, batch: int) -> MemoryLayout:
-    """The layout of all maps; sizes must be numbers."""
+def layout(walked: Shaped, batch: int, alike: Sequence[bool] = ()) -> MemoryLayout:
+    """The layout of all maps; sizes must be numbers; `alike` are the maps that are there once (those of `once`)."""
     network, arity = walked.network, walked.network.arity
-    lead, alike = min(batch, 2), once(walked)
+    lead, alike = min(batch, 2), alike or once(walked)
     maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
     copied: Mapping[tuple[str, int], tuple[bool, bool]] = getattr(network.source, "copied", {})
     reshaped, read = set(), set()

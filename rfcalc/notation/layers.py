@@ -23,7 +23,7 @@ _SHORT = {"s": "/", "p": "p", "d": "d", "g": "g"}  # the first letter of what is
 _HEAD = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)(.*)$", re.DOTALL)
 
 
-class Known:
+class ReadBefore:
     """Words and layers that were read before; texts that are read one after another may share it."""
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class Known:
         self.layers: dict[str, tuple[Layer, tuple[Expression, ...], str]] = {}
 
 
-class Reader:
+class LayerReader:
     """Layers from tokens. `assumed` collects the defaults that were used; `open` the expressions whose indices no
     repetition has given a range yet."""
 
-    def __init__(self, tokens: Tokens, known: Known | None = None) -> None:
+    def __init__(self, tokens: Tokens, known: ReadBefore | None = None) -> None:
         self.tokens = tokens
-        self.known = known or Known()
+        self.known = known or ReadBefore()
         self.assumed: dict[str, None] = {}
         self.open: list[tuple[Expression, Token]] = []
         self.last: type[Layer] | None = None  # the kind of the layer read last, and where what follows it begins

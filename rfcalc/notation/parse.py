@@ -55,7 +55,7 @@ from rfcalc.core.syntax import SYMBOL
 from rfcalc.graph.network import Network
 from rfcalc.notation.define import Definition
 from rfcalc.notation.header import Header, read_header
-from rfcalc.notation.layers import Known, Reader, merged
+from rfcalc.notation.layers import LayerReader, ReadBefore, merged
 from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.tokens import Token, Tokens, fault
 
@@ -119,7 +119,7 @@ class Reading(NamedTuple):
 
 
 def parse(
-    text: str, symbols: bool = False, blocks: Mapping[str, Definition] | None = None, known: Known | None = None
+    text: str, symbols: bool = False, blocks: Mapping[str, Definition] | None = None, known: ReadBefore | None = None
 ) -> Reading:
     """Read a network.
 
@@ -151,10 +151,10 @@ def in_series(items: list[Expr]) -> Expr:
 class _Parser:
     """Recursive descent, one call of `chain` and `segment` a level of nesting."""
 
-    def __init__(self, tokens: Tokens, blocks: Mapping[str, Definition], known: Known | None = None) -> None:
+    def __init__(self, tokens: Tokens, blocks: Mapping[str, Definition], known: ReadBefore | None = None) -> None:
         self.tokens = tokens
         self.blocks = blocks
-        self.reader = Reader(tokens, known)
+        self.reader = LayerReader(tokens, known)
         self.labels: list[tuple[str, int, int]] = []
         self.depth = 0
         self.count = 0

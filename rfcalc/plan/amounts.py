@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rfcalc.core.cost import INDEX, Library, Passing
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import IN_PLACE
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
@@ -61,13 +62,13 @@ class Amounts:
             kinds = {p: node.layer.memory for p, node in enumerate(self.network.nodes, self.arity)}
             done = {p for p, kind in kinds.items() if kind == IN_PLACE and self.names[p] in self.in_place}
             over = frozenset(p for p in over | done if 0 not in self.saved[p].inputs)
-        self.laid = layout(walked, 1 if single else 2)
+        self.once, self.made = self._single_ones(self.only_forward)
+        self.laid = layout(walked, 1 if single else 2, self.once)
         self.own = storages(walked, over, self.laid.reshaped)
         plain = Mixed((precision.maps,) * len(walked.shapes), {})
         widths, self.casts = mixed(walked, device) if precision.copies else plain
         whole: Mapping[str, int] = getattr(self.network.source, "whole", {})
         self.widths = tuple(whole.get(name, width) for name, width in zip(self.names, widths, strict=True))
-        self.once = once(walked)
         self._values = self._distinct()
         self.frozen = frozen
         self.recomputed = {last: first for first, last in recomputed}
@@ -93,12 +94,37 @@ class Amounts:
                 found[position] = found[self.network.sources[position - self.arity][0]]
         return tuple(found)
 
+    def _single_ones(self, runs: bool) -> tuple[tuple[bool, ...], dict[int, Amount]]:
+        """The maps that are there once, whatever the batch; and the bytes of those that code computes in every step
+        without its inputs. What has no input behind it may still be there for every item, as code may repeat it."""
+        source, found = self.network.source, list(once(self.walked))
+        made: Mapping[str, int] = getattr(source, "computed", {})
+        steps: Mapping[str, int] = getattr(source, "steps", {})
+        other = {-1, *(steps.get(self.names[p], -1) for p, alone in enumerate(found) if not alone)}
+        run = [
+            p for p, alone in enumerate(found)
+            if alone and steps.get(self.names[p], -1) not in other and not self.drawn(p)
+        ]  # fmt: skip
+        if runs or not run:
+            return tuple(found), {}
+        try:
+            alone = {} if self.single else source.scales(2)
+        except RfcalcError:  # at another batch other operators run
+            alone = dict.fromkeys(steps, None)
+        for p in run:
+            name = self.names[p]
+            found[p] = self.single or (name in alone and (alone[name] is None or alone[name].values == 1))
+        sizes = {p: made[self.names[p]] for p in run if self.names[p] in made}
+        return tuple(found), {p: Amount(n) if found[p] else Amount(0, n) for p, n in sizes.items()}
+
     def params(self, position: int) -> int:
         """Parameters of a position, with those of its weight group counted where the group first appears."""
         return int(self.walked.costs[position].params)
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
+        if position in self.made:
+            return self.rounded(self.made[position])
         return self.rounded(self.each(position, self._values[position] * self.widths[position]))
 
     def each(self, position: int, size: int) -> Amount:
@@ -244,7 +270,7 @@ class Amounts:
 
     def given(self, position: int) -> bool:
         """Whether a map is given with the weights: it takes no memory of its own."""
-        return self.constant(position) and not self.drawn(position)
+        return self.constant(position) and position not in self.made and not self.drawn(position)
 
     def constant(self, position: int) -> bool:
         """Whether a map depends on nothing."""

@@ -31,14 +31,14 @@ class Scores(NamedTuple):
     scale: float | None
 
 
-class Gathered(NamedTuple):
+class GatheredAttention(NamedTuple):
     """A network in which every attention is one node, and where its scores stood, by that node's name."""
 
     network: Network
     scores: dict[str, Scores]
 
 
-def gathered(walked: Shaped, at: str | None = None) -> Gathered | None:
+def gathered(walked: Shaped, at: str | None = None) -> GatheredAttention | None:
     """The network with attention that is written by hand, or that has a fixed bias, as products with a mask alone, and
     without nodes that are read by nothing else then; None where it has none.
 
@@ -80,7 +80,7 @@ def gathered(walked: Shaped, at: str | None = None) -> Gathered | None:
     if not scores and not changed:
         return None
     output = at or network.outputs[0]
-    return Gathered(_without_unread(walked, layers, output), scores)
+    return GatheredAttention(_without_unread(walked, layers, output), scores)
 
 
 def with_layers(network: Network, layers: Mapping[str, Layer]) -> Network:

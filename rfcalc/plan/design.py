@@ -18,9 +18,9 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph import uncollected
 from rfcalc.notation import parse as read
 from rfcalc.plan.contradictions import refuse
-from rfcalc.plan.families import FAMILIES, Family, limited
-from rfcalc.plan.figures import Figures, Work, figure, figure_of, measured
-from rfcalc.plan.search import Design, Search, least_side, pareto
+from rfcalc.plan.families import FAMILIES, DesignFamily, limited
+from rfcalc.plan.figures import FamilyFigures, SearchWork, figure, figure_of, measured
+from rfcalc.plan.search import FamilySearch, FoundDesign, least_side, pareto
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report import Report
 from rfcalc.report.constraints import Constraint, parse
@@ -58,11 +58,11 @@ class Found:
 
     constraints: tuple[str, ...]
     objectives: tuple[str, ...]
-    families: tuple[Family, ...]
+    families: tuple[DesignFamily, ...]
     inputs: tuple[Shape, ...]
     searched: int
     optimal: bool
-    designs: tuple[Design, ...]
+    designs: tuple[FoundDesign, ...]
     tightest: tuple[Tightest, ...]
     conflicts: tuple[Conflict, ...] = ()
     stopped: bool = False  # while designs were searched, or what would be nearest
@@ -136,7 +136,7 @@ class Found:
             Column("", "design", right=True), Column("family"), *(Column(m.title, m.name, right=True) for m in shown),
         )  # fmt: skip
 
-    def _line(self, i: int, design: Design) -> TableLine:
+    def _line(self, i: int, design: FoundDesign) -> TableLine:
         figures = [cell(metric(n), value) for n, value in design.figures.items()]
         return TableLine((Cell(str(i), i), Cell(design.family), *figures))
 
@@ -215,14 +215,14 @@ def design(
     signal = all((given or Shape.parse(f.input)).rank == 1 for f in chosen)
     asked = objectives or ((*OBJECTIVES, "lookahead") if signal else OBJECTIVES)
     names = tuple([_objective(name) for name in asked])
-    searches: list[Search] = []
-    found: Sequence[Design] = ()
-    work = Work()
-    tables = [Figures(f, given or Shape.parse(f.input), work) for f in chosen]
+    searches: list[FamilySearch] = []
+    found: Sequence[FoundDesign] = ()
+    work = SearchWork()
+    tables = [FamilyFigures(f, given or Shape.parse(f.input), work) for f in chosen]
     _nodes_there(parsed, tables)
     _kinds_there(parsed, tables)
     for figures in tables:
-        search = Search(figures.family, figures.shape, parsed, names, figures, found)
+        search = FamilySearch(figures.family, figures.shape, parsed, names, figures, found)
         search.run()
         searches.append(search)
         found = search.found
@@ -238,7 +238,7 @@ def design(
     )  # fmt: skip
 
 
-def _chosen(families: Sequence[str], given: Shape | None, values: Mapping[str, Sequence[int]]) -> list[Family]:
+def _chosen(families: Sequence[str], given: Shape | None, values: Mapping[str, Sequence[int]]) -> list[DesignFamily]:
     """The families that are searched.
 
     Raises:
@@ -291,7 +291,7 @@ def _objective(name: str) -> str:
     return asked.name
 
 
-def _nodes_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -> None:
+def _nodes_there(constraints: Sequence[Constraint], tables: Sequence[FamilyFigures]) -> None:
     """Refuse a constraint on a node that no network has.
 
     Raises:
@@ -309,7 +309,7 @@ def _nodes_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -
         )  # fmt: skip
 
 
-def _kinds_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -> None:
+def _kinds_there(constraints: Sequence[Constraint], tables: Sequence[FamilyFigures]) -> None:
     """Refuse a pattern of a kind of layers that there is not.
 
     Raises:
@@ -322,7 +322,7 @@ def _kinds_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -
                 constraint.check(report)
 
 
-def _read_somewhere(searches: Sequence[Search], constraints: Sequence[Constraint]) -> None:
+def _read_somewhere(searches: Sequence[FamilySearch], constraints: Sequence[Constraint]) -> None:
     """Raise what keeps a constraint from being read in every network: a layer kind or a node that there is not.
 
     Raises:
@@ -333,12 +333,12 @@ def _read_somewhere(searches: Sequence[Search], constraints: Sequence[Constraint
         if "@" in constraint.subject and failures:
             of = figure_of(constraint)
             read = any(v is not None for s in searches for (name, _), v in s.figures.known.items() if name == of.key)
-            alone = (Search(s.family, s.shape, [], (), s.figures) for s in searches)
+            alone = (FamilySearch(s.family, s.shape, [], (), s.figures) for s in searches)
             if not read and all(s.extreme(of, True) is None for s in alone):
                 raise failures[0]
 
 
-def _confirm(designs: Sequence[Design], constraints: Sequence[Constraint], shapes: Mapping[str, Shape]) -> None:
+def _confirm(designs: Sequence[FoundDesign], constraints: Sequence[Constraint], shapes: Mapping[str, Shape]) -> None:
     """Walk the designs again: their figures, and that they hold the constraints.
 
     Raises:
@@ -359,7 +359,7 @@ def _confirm(designs: Sequence[Design], constraints: Sequence[Constraint], shape
             )  # fmt: skip
 
 
-def _reasonable(constraint: Constraint, families: Sequence[Family]) -> None:
+def _reasonable(constraint: Constraint, families: Sequence[DesignFamily]) -> None:
     """Refuse a goal that is taken for a mistake.
 
     Raises:
@@ -396,13 +396,13 @@ def nearest_told(constraint: Constraint, figures: Sequence[Any]) -> Tightest | N
     return Tightest(str(constraint), list(bound) if isinstance(bound, tuple) else bound, off)
 
 
-def _tightest(searches: Sequence[Search], constraints: Sequence[Constraint]) -> tuple[Tightest, ...]:
+def _tightest(searches: Sequence[FamilySearch], constraints: Sequence[Constraint]) -> tuple[Tightest, ...]:
     """For each constraint the nearest figure that holds the others, those that are least off first."""
     found = [nearest_told(c, [b for s in searches for b in s.nearest(c)]) for c in constraints]
     return tuple(sorted((t for t in found if t is not None), key=lambda t: t.off or 0))
 
 
-def _conflicts(searches: Sequence[Search], constraints: Sequence[Constraint]) -> tuple[Conflict, ...]:
+def _conflicts(searches: Sequence[FamilySearch], constraints: Sequence[Constraint]) -> tuple[Conflict, ...]:
     """The constraints that no network of the families holds alone; if there are none, pairs that exclude each other."""
     names = ", ".join(s.family.name for s in searches)
     found = []
@@ -420,14 +420,14 @@ def _conflicts(searches: Sequence[Search], constraints: Sequence[Constraint]) ->
     return tuple(found)
 
 
-def _the(searches: Sequence[Search]) -> str:
+def _the(searches: Sequence[FamilySearch]) -> str:
     return "the families" if len(searches) > 1 else "the family"
 
 
-def _none_holds(searches: Sequence[Search], constraints: Sequence[Constraint]) -> bool:
+def _none_holds(searches: Sequence[FamilySearch], constraints: Sequence[Constraint]) -> bool:
     """Whether it is sure that no network holds all of these."""
     for s in searches:
-        again = Search(s.family, s.shape, constraints, (), s.figures)
+        again = FamilySearch(s.family, s.shape, constraints, (), s.figures)
         again.run()
         if again.found or not again.exhausted:
             return False

@@ -23,8 +23,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.notation import parse as read
-from rfcalc.notation.layers import Known
-from rfcalc.plan.families import COSTS, FIELD, LOCAL, OPERATIONS, TRAINING, Family, Law, Parameter
+from rfcalc.notation.layers import ReadBefore
+from rfcalc.plan.families import COSTS, FIELD, LOCAL, OPERATIONS, TRAINING, DesignFamily, FamilyParameter, Law
 from rfcalc.report import Report
 from rfcalc.report.constraints import RELATIONS, Constraint, holds, of_network, parse
 from rfcalc.report.metrics import SHARES, metric
@@ -57,7 +57,7 @@ class Term(NamedTuple):
     rest: str
 
 
-class Figure(NamedTuple):
+class SearchFigure(NamedTuple):
     """A figure of a search: its key, the name under which families say how it moves, how a report gives it.
 
     `whole`: whether it is the whole network's or its output's, not one of a node inside; `terms`: what a pattern
@@ -69,9 +69,9 @@ class Figure(NamedTuple):
     read: Callable[[Report], Any]
     whole: bool = True
     terms: tuple[Term, ...] = ()
-    parts: tuple[Figure, ...] = ()
+    parts: tuple[SearchFigure, ...] = ()
 
-    def sign(self, parameter: Parameter) -> str | None:
+    def sign(self, parameter: FamilyParameter) -> str | None:
         """How it moves with a number; None where it is not said."""
         if self.parts:
             signs = {self.parts[0].sign(parameter), _TURNED[self.parts[1].sign(parameter)]} - {"0"}
@@ -91,7 +91,7 @@ class Figure(NamedTuple):
             return moves.get("receptive_field")
         return moves.get(self.name)
 
-    def law(self, parameter: Parameter) -> Law | None:
+    def law(self, parameter: FamilyParameter) -> Law | None:
         """Its polynomial in a number; None where it is not said."""
         law = parameter.laws.get(self.name)
         if law is None or self.terms or self.whole:
@@ -100,8 +100,8 @@ class Figure(NamedTuple):
 
 
 _TURNED = {"+": "-", "-": "+", "0": "0", None: None}
-NODES = Figure("nodes", "nodes", lambda report: len(report.network.nodes))
-RUNS = Figure("runs", "runs", lambda report: 1)
+NODES = SearchFigure("nodes", "nodes", lambda report: len(report.network.nodes))
+RUNS = SearchFigure("runs", "runs", lambda report: 1)
 
 
 class Bound(NamedTuple):
@@ -126,7 +126,7 @@ def measured(constraint: Constraint) -> str | None:
     return None if "(" in constraint.subject else metric(constraint.subject.partition("@")[0]).name
 
 
-def figure_of(constraint: Constraint) -> Figure:
+def figure_of(constraint: Constraint) -> SearchFigure:
     """What a constraint bounds."""
     _, _, node = constraint.subject.partition("@")
     found = measured(constraint)
@@ -134,10 +134,10 @@ def figure_of(constraint: Constraint) -> Figure:
     if found is None:
         how, _, pattern = constraint.subject.partition("(")
         key = "holes" if how == "dense" else "count"
-        return Figure(f"{key}({pattern}", key, constraint.value, True, tuple(Term(*t) for t in constraint.terms))
+        return SearchFigure(f"{key}({pattern}", key, constraint.value, True, tuple(Term(*t) for t in constraint.terms))
     if node == "" or (node == "output" and found in (*PLACED, "seen")):
-        return Figure(found, found, constraint.value)
-    one = Figure(f"{found}@{node}", found, constraint.value, False)
+        return SearchFigure(found, found, constraint.value)
+    one = SearchFigure(f"{found}@{node}", found, constraint.value, False)
     if found in SHARES:
         of = SHARES[found]
         mine, total = parse(f"{of}@{node} > 0, {of} > 0", output=True)
@@ -145,7 +145,7 @@ def figure_of(constraint: Constraint) -> Figure:
     return one
 
 
-def no_less(of: Figure) -> list[Figure]:
+def no_less(of: SearchFigure) -> list[SearchFigure]:
     """Figures that are never less than the count of a pattern, and of which it is said how they move: of layers whose
     parameter is not asked for exactly, but at least or at most that."""
     at = next((i for i, t in enumerate(of.terms) if t.relation in ("=", "==", "!=")), None)
@@ -161,7 +161,7 @@ def no_less(of: Figure) -> list[Figure]:
     return [one for other in found for one in (no_less(other) or [other])]
 
 
-def made_of(of: Figure) -> tuple[Figure, ...]:
+def made_of(of: SearchFigure) -> tuple[SearchFigure, ...]:
     """Of the count of a pattern that asks for a whole number of layers exactly: the counts of those that have at least
     that, at most that, and any. The first two together are the third and the count itself. Else none."""
     at = next((i for i, t in enumerate(of.terms) if t.name in SCALARS and t.relation in ("=", "==")), None)
@@ -201,7 +201,7 @@ def _plain(wanted: Any) -> Any:
 
 
 @dataclass
-class Work:
+class SearchWork:
     """How many networks were walked, and their nodes; `stopped`: whether that was too much."""
 
     walked: int = 0
@@ -213,11 +213,11 @@ class Work:
         return self.nodes > MOST_NODES or self.boxes > MOST_BOXES
 
 
-class Figures:
+class FamilyFigures:
     """The figures of a family's networks, by their numbers; each is worked out once."""
 
-    def __init__(self, family: Family, shape: Shape, work: Work | None = None) -> None:
-        self.family, self.shape, self.work = family, shape, work or Work()
+    def __init__(self, family: DesignFamily, shape: Shape, work: SearchWork | None = None) -> None:
+        self.family, self.shape, self.work = family, shape, work or SearchWork()
         self._reports: dict[Point, Report | None] = {}
         self.known: dict[tuple[str, Point], Any] = {}
         self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
@@ -228,7 +228,7 @@ class Figures:
         self._plans: dict[str, tuple[list[int], list[tuple[int, Law]]]] = {}
         self.failures: list[RfcalcError] = []
         self._counts: dict[str, Constraint | None] = {}
-        self._words = Known()
+        self._words = ReadBefore()
 
     def notation(self, numbers: Point) -> str:
         """The network of these numbers, as it is written."""
@@ -285,7 +285,7 @@ class Figures:
             return None
         return parse(f"count({stem}) >= {number}")[0]
 
-    def value(self, of: Figure, numbers: Point) -> Any:
+    def value(self, of: SearchFigure, numbers: Point) -> Any:
         """A figure of the network of these numbers; None where it has none, or does not run."""
         if of.parts:
             mine, total = (self.value(part, numbers) for part in of.parts)
@@ -315,7 +315,7 @@ class Figures:
         self.known[key] = found
         return found
 
-    def _plan(self, of: Figure) -> tuple[list[int], list[tuple[int, Law]]]:
+    def _plan(self, of: SearchFigure) -> tuple[list[int], list[tuple[int, Law]]]:
         """The numbers with which a figure stays as it is, and those in which it is a polynomial; those last that make
         networks no smaller."""
         still, laws = [], []
@@ -327,7 +327,7 @@ class Figures:
                 laws.append((i, law.on(self.shape.rank)))
         return still, sorted(laws, key=lambda entry: entry[1].convex)
 
-    def _first_with(self, of: Figure, numbers: Point, i: int) -> int | None:
+    def _first_with(self, of: SearchFigure, numbers: Point, i: int) -> int | None:
         """The least value of a number with which there is the node of a figure; None where it is not there yet."""
         parameter = self.family.parameters[i]
         if parameter.moves.get("count") == "0":
@@ -342,7 +342,7 @@ class Figures:
         first = parameter.values[at] if at < len(parameter.values) else None
         return first if first is None or first <= numbers[i] else None
 
-    def _polynomial(self, of: Figure, numbers: Point, i: int, law: Law) -> Any:
+    def _polynomial(self, of: SearchFigure, numbers: Point, i: int, law: Law) -> Any:
         """A figure that is a polynomial of a number, from those of the first networks."""
         key = (of.key, i, (*numbers[:i], *numbers[i + 1 :]))
         if key not in self._rows:
@@ -354,7 +354,7 @@ class Figures:
         found = tuple([sum(comb(at, j) * d for j, d in enumerate(row)) for row in rows[1]])
         return found if rows[0] else found[0]
 
-    def _growing(self, of: Figure) -> int | None:
+    def _growing(self, of: SearchFigure) -> int | None:
         """A number that puts nodes behind those that are there, and of which it is said how many: figures of its
         networks are those of parts of one of them."""
         if of.name not in (LOCAL if of.key.endswith("@output") else (*PLACED, *ADDED) if of.whole else ()):
@@ -362,7 +362,7 @@ class Figures:
         found = (i for i, p in enumerate(self.family.parameters) if p.moves.get("before") == "0" and "nodes" in p.laws)
         return next(found, None)
 
-    def _part(self, of: Figure, numbers: Point, i: int) -> Any:
+    def _part(self, of: SearchFigure, numbers: Point, i: int) -> Any:
         """A figure of a network that is the beginning of a longer one, so that a few walks give those of all."""
         rest, last = (*numbers[:i], 0, *numbers[i + 1 :]), self.family.parameters[i].values[-1]
         longest = max(numbers[i], min(last, 1 << (numbers[i] - 1).bit_length()))
@@ -373,7 +373,7 @@ class Figures:
         values = self._parts[key]
         return self._read(of, numbers) if values is None else values[self.value(NODES, numbers) - 1]
 
-    def _convex(self, of: Figure, numbers: Point, i: int) -> Any:
+    def _convex(self, of: SearchFigure, numbers: Point, i: int) -> Any:
         """A figure that is the greatest of several lines in a number: where the middle of a piece lies on the line
         between its ends, so does all of the piece."""
 
@@ -395,7 +395,7 @@ class Figures:
             low, high = (low, middle) if goal <= middle else (middle, high)
         return at(goal)
 
-    def _read(self, of: Figure, numbers: Point) -> Any:
+    def _read(self, of: SearchFigure, numbers: Point) -> Any:
         report = self.report(numbers)
         if report is None:
             return 0 if of is RUNS else None
@@ -407,7 +407,7 @@ class Figures:
         return tuple(value) if isinstance(value, list) else value
 
 
-def _of_parts(of: Figure, report: Report) -> list[Any]:
+def _of_parts(of: SearchFigure, report: Report) -> list[Any]:
     """A figure of each beginning of a network, that ends at one of its nodes."""
     asked = metric(of.name)
     assert asked.row is not None

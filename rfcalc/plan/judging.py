@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import ceil, prod
+from math import ceil, isfinite, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
@@ -200,6 +200,10 @@ def _laid(
 
 def _checked(rule: Rule, overlap: float, tool: str | None) -> Any:
     """The setting, if it is one that the tool takes."""
+    if not isfinite(overlap):
+        raise RfcalcError(
+            f"{overlap} is no overlap", fix="give a number of positions, or a share with --as monai or nnunet"
+        )
     if rule.share:
         low = 0 < overlap <= 1 if tool == "nnunet" else 0 <= overlap < 1
         if not low:

@@ -178,7 +178,8 @@ class LineView:
                 if not why and index != STEP and self.mixed(s):
                     why = "positions are re-arranged over several axes"
                 if why:
-                    self._bar(position, why)
+                    grid = type(index) is All and self.mixed(s) and self.densities[s] < 1
+                    self._bar(position, self._attended(s) if grid else why)
                     return
                 assert out is not None
                 if place.mirrored and index != STEP:
@@ -187,10 +188,7 @@ class LineView:
         outs = {place.axis for _, place, _, _ in found}
         densities = {d for *_, d in found}
         if len(outs) > 1:
-            self._bar(
-                position,
-                "every position meets every other one, as in attention: the image lies along two axes of its map",
-            )
+            self._bar(position, self._attended(found[0][0]))
             return
         if len(densities) > 1:
             self.unequal = True
@@ -211,6 +209,16 @@ class LineView:
         self._put(position, place, densities.pop())
         for s, _, index, _ in found:
             self._edge(position, s, index)
+
+    def _attended(self, source: int) -> str:
+        """What a unit reads where the image lies along two axes of a map, as in attention."""
+        count, step = self.lengths[source], 1 / self.densities[source]
+        if step == 1:
+            return f"every unit reads all {count} positions of the axis, as in attention"
+        return (
+            f"every unit reads {count} places over the whole axis, {step} positions apart, as in attention over a grid "
+            "or over patches"
+        )
 
     def _evenly(self, position: int, node: Node, sources: Sequence[int]) -> frozenset[int]:
         """The axes of a constant map along which all of its values are alike: what is resized or expanded from one

@@ -29,7 +29,7 @@ from rfcalc.plan.remedies import (
     walked,
     without_biases,
 )
-from rfcalc.plan.variants import Draft, along, readers_of, windowed
+from rfcalc.plan.variants import NetworkDraft, along, readers_of, windowed
 from rfcalc.plan.variants.width import Ties
 from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 
 
-class Finding(NamedTuple):
+class LintFinding(NamedTuple):
     """Something odd: the rule, the node, what was found (with figures), what helps, and the report of the network after
     that was done; None where nothing is known to help."""
 
@@ -254,7 +254,7 @@ def _covers(row: Row, image: Sequence[int], axes: Sequence[int]) -> bool:
 
 def _until(report: Report, name: str) -> Report | None:
     """The network that ends at a node."""
-    draft = Draft(report)
+    draft = NetworkDraft(report)
     draft.outputs = [name]
     return walked(report, draft)
 
@@ -314,7 +314,7 @@ class Lint:
 
     report: Report
     rules: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
 
     def to_dict(self) -> LintJson:
         """As JSON has it (schema rfcalc/lint/1): a network after a remedy stands once, findings say which of them."""
@@ -379,7 +379,7 @@ def lint(report: Report, rules: Sequence[str] | None = None) -> Lint:
     if not all(is_number(n) for shape in report.inputs.values() for n in shape.dims):
         raise RfcalcError("rules need sizes in numbers", fix="give an input such as 3x224x224")
     found = [
-        Finding(name, node, what, remedy.told, remedy.report)
+        LintFinding(name, node, what, remedy.told, remedy.report)
         for name in chosen
         for node, what, remedy in RULES[name](report)
     ]

@@ -38,7 +38,7 @@ OPTIMIZERS = {
     "lion": 1,
 }
 COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
-COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
+COMPUTED = "it is computed in every step, and what that takes beside its result is not followed"
 WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
 PARTS = "it writes into a part of a map, for whose gradient PyTorch makes copies of the whole"
 STATES = (
@@ -243,14 +243,12 @@ class Memory:
     def _doubts(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         if not self.infer:
-            steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
             run = self._run
             libraries = [p for p in range(run.arity, len(run.names)) if run.library(p) is not None]
             several = libraries if len(libraries) > 1 else ()
             kept = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
             for position, node in enumerate(self.report.network.nodes, run.arity):
-                made = position in kept and run.given(position) and not self.report.costs[position].params
-                why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
+                why = COMPUTED if position in kept and position in run.made else node.layer.workspace
                 library = run.library(position)
                 if library is not None:
                     why = "" if library.followed and position not in several else STATES

@@ -11,7 +11,7 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.layers.conv import Conv
-from rfcalc.plan.variants import CannotChange, Draft, along, readers_of, windowed, with_geometry
+from rfcalc.plan.variants import CannotChange, NetworkDraft, along, readers_of, windowed, with_geometry
 from rfcalc.plan.variants.width import Ties, parameters_added, rescaled
 from rfcalc.report import Report, Row
 
@@ -27,7 +27,7 @@ class Remedy(NamedTuple):
     report: Report | None = None
 
 
-def walked(report: Report, draft: Draft, inputs: Mapping[str, Shape] | None = None) -> Report | None:
+def walked(report: Report, draft: NetworkDraft, inputs: Mapping[str, Shape] | None = None) -> Report | None:
     """A changed network, walked; None where it does not run."""
     about = {"batch": report.batch, "dtype": report.dtype, "target": report.target}
     try:
@@ -38,7 +38,7 @@ def walked(report: Report, draft: Draft, inputs: Mapping[str, Shape] | None = No
 
 def replaced(report: Report, layers: Mapping[str, Layer]) -> Report | None:
     """The network with other layers at some of its nodes."""
-    draft = Draft(report)
+    draft = NetworkDraft(report)
     for name, layer in layers.items():
         draft.replace(name, layer)
     return walked(report, draft)
@@ -48,7 +48,7 @@ def at_size(report: Report, spatial: Sequence[int]) -> Report | None:
     """The network at another size of its first input, where it runs there with as many parameters."""
     name, shape = next(iter(report.inputs.items()))
     other = Shape(*_sized(shape, spatial), channel=shape.channel)
-    made = walked(report, Draft(report), {**report.inputs, name: other})
+    made = walked(report, NetworkDraft(report), {**report.inputs, name: other})
     return made if made is not None and made.totals.params == report.totals.params else None
 
 
@@ -128,7 +128,7 @@ def _with_channels(
     report: Report, rows: Sequence[Row], tied: Mapping[str, Sequence[str]], factors: Mapping[str, Fraction]
 ) -> Report | None:
     """The network with more channels of layers and those that have the same; None where it does not run so."""
-    draft = Draft(report)
+    draft = NetworkDraft(report)
     try:
         rescaled(draft, {name: factors[row.name] for row in rows for name in tied[row.name]})
         made = walked(report, draft)
@@ -225,7 +225,7 @@ def more_layers(report: Report, row: Row, image: Sequence[int]) -> tuple[int, Re
 
 def _behind(report: Report, row: Row, dilations: Sequence[int]) -> Report | None:
     """The network with layers behind a node, which is its output then."""
-    draft = Draft(report)
+    draft = NetworkDraft(report)
     at = row.name
     for i, d in enumerate(dilations, 1):
         name = f"{row.name}_more{i}"

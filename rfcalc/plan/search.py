@@ -16,13 +16,13 @@ from math import isqrt
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from rfcalc.core.shape import Shape
-from rfcalc.plan.families import Family, Law, Parameter
+from rfcalc.plan.families import DesignFamily, FamilyParameter, Law
 from rfcalc.plan.figures import (
     RUNS,
     Bound,
-    Figure,
-    Figures,
+    FamilyFigures,
     Point,
+    SearchFigure,
     bounds_of,
     figure,
     figure_of,
@@ -39,11 +39,11 @@ MOST_CORNERS = 24  # of a box, where it is not said how a figure moves with some
 
 NOWHERE = "nowhere"  # stands for the bound of a figure of a node that no network of a box has
 
-Asked = tuple[Figure, Constraint, list[Bound]]
+Asked = tuple[SearchFigure, Constraint, list[Bound]]
 Box = tuple[tuple[int, int], ...]  # the first and last index of each number's values
 
 
-class Design(NamedTuple):
+class FoundDesign(NamedTuple):
     """A network that fits: its family, its notation, and its figures."""
 
     family: str
@@ -59,7 +59,7 @@ class Design(NamedTuple):
         }
 
 
-class Search:
+class FamilySearch:
     """One family, searched for the designs that hold constraints, of which none is better in every objective.
 
     Args:
@@ -71,15 +71,15 @@ class Search:
 
     def __init__(
         self,
-        family: Family,
+        family: DesignFamily,
         shape: Shape,
         constraints: Sequence[Constraint],
         objectives: Sequence[str],
-        figures: Figures | None = None,
-        found: Sequence[Design] = (),
+        figures: FamilyFigures | None = None,
+        found: Sequence[FoundDesign] = (),
     ) -> None:
         self.family, self.shape, self.constraints, self.objectives = family, shape, constraints, objectives
-        self.figures = figures or Figures(family, shape)
+        self.figures = figures or FamilyFigures(family, shape)
         self.exhausted = True
         self._found = [(tuple([d.figures[n] for n in objectives]), d) for d in found]
         needed = [n for c in constraints if (n := self.figures.needed(c.subject.partition("@")[2])) is not None]
@@ -89,24 +89,24 @@ class Search:
         self._asked.sort(key=lambda asked: (self._many(asked[0]), asked[0].name == "holes"))
         self._quick = [asked for asked in self._asked if not self._many(asked[0])]
         self._slow = self._asked[len(self._quick) :]
-        self._least = [Figure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
+        self._least = [SearchFigure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
         names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
-        self._shown = [*self._least, *(Figure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
+        self._shown = [*self._least, *(SearchFigure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
         self._ends: tuple[dict[str, tuple[int | None, ...]], ...] = ({}, {})  # of least and of most
         self._above = {of.key: no_less(of) for of, *_ in self._asked}
         unsaid = {i for of, *_ in self._slow for i, p in enumerate(self.family.parameters) if of.sign(p) is None}
         self._first = unsaid  # numbers that are told apart before others, as it is not said how figures move with them
-        self._made: dict[str, tuple[Figure, ...]] = {}  # of a count, those that it is made of
+        self._made: dict[str, tuple[SearchFigure, ...]] = {}  # of a count, those that it is made of
         self._nearest: dict[tuple[str, bool], list[Any]] = {}
 
-    def _many(self, of: Figure) -> bool:
+    def _many(self, of: SearchFigure) -> bool:
         """Whether a figure has to be found at many points: it is not said how it moves with some of the numbers."""
         if of.parts:
             return any(map(self._many, of.parts))
         return any(of.sign(p) is None for p in self.family.parameters if len(p.values) > 1)
 
     @property
-    def found(self) -> list[Design]:
+    def found(self) -> list[FoundDesign]:
         """The designs than which none was found that is as good in everything."""
         return [design for _, design in self._found]
 
@@ -128,14 +128,14 @@ class Search:
         """The network at a point; None where it does not run on the input."""
         return self.figures.report(self.numbers(point))
 
-    def value(self, of: Figure, point: Point) -> Any:
+    def value(self, of: SearchFigure, point: Point) -> Any:
         """A figure of the network at a point."""
         known = self.figures.found[of.key]
         if point not in known:
             known[point] = self.figures.value(of, self.numbers(point))
         return known[point]
 
-    def corners(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> list[Point]:
+    def corners(self, box: Box, of: SearchFigure, most: bool, many: int = MOST_CORNERS) -> list[Point]:
         """The points of a box among which a figure is largest (or least); none where these would be too many."""
         many = 1 if of.name == "holes" else many
         ends = self._ends_of(of, most)
@@ -151,7 +151,7 @@ class Search:
                 found = [(*point, high if end else low) for point in found]
         return found
 
-    def _ends_of(self, of: Figure, most: bool) -> tuple[int | None, ...]:
+    def _ends_of(self, of: SearchFigure, most: bool) -> tuple[int | None, ...]:
         """At which end of each side of a box a figure is largest (or least): 0 the low one, 1 the high one; None where
         it is not said."""
         known = self._ends[most]
@@ -164,7 +164,7 @@ class Search:
             known[of.key] = tuple(found)
         return known[of.key]
 
-    def extreme_of(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> Any:
+    def extreme_of(self, box: Box, of: SearchFigure, most: bool, many: int = MOST_CORNERS) -> Any:
         """A bound of a figure in a box, which need not be reached where it is a share or a count; None where none is
         known, or it is among too many; `NOWHERE` where no network of the box has the node."""
         ends = self._ends[most].get(of.key) or self._ends_of(of, most)
@@ -184,17 +184,17 @@ class Search:
             return tuple([(max if most else min)(v[i] for v in values) for i in range(len(values[0]))])
         return max(values) if most else min(values)
 
-    def _alike(self, box: Box, of: Figure) -> bool:
+    def _alike(self, box: Box, of: SearchFigure) -> bool:
         """Whether a node that is not there at a corner is nowhere in the box beside that corner."""
 
-        def stays(parameter: Parameter) -> bool:
+        def stays(parameter: FamilyParameter) -> bool:
             moves = parameter.moves
             return moves.get("runs") == "0" and "0" in (moves.get("count"), of.sign(parameter))
 
         sides = zip(self.family.parameters, box, strict=True)
         return not of.whole and all(low == high or of.sign(p) is None or stays(p) for p, (low, high) in sides)
 
-    def _loosely(self, box: Box, of: Figure, most: bool, many: int) -> Any:
+    def _loosely(self, box: Box, of: SearchFigure, most: bool, many: int) -> Any:
         """A bound of a share from what its parts are as a number grows, or from bounds of them; of a count from those
         of counts that are no less, or that it is made of."""
         if of.parts:
@@ -217,7 +217,7 @@ class Search:
             above.append(parts[0] + parts[1] - parts[2])
         return min((v for v in above if v is not None), default=None)
 
-    def _turning(self, box: Box, of: Figure, most: bool) -> list[Fraction]:
+    def _turning(self, box: Box, of: SearchFigure, most: bool) -> list[Fraction]:
         """The values of a share among which its greatest and least are, where one number alone is left of which it is
         not said how the share moves, and both parts are polynomials in it, of degree 2 at most: at its ends, and where
         p′q − pq′ changes its sign, which is of degree 2 then; none where that is not so."""
@@ -234,7 +234,7 @@ class Search:
                 return []
         at = list(self.numbers(tuple([low if not end else high for end, (low, high) in zip(ends, box, strict=True)])))
 
-        def value(part: Figure, n: int) -> Any:
+        def value(part: SearchFigure, n: int) -> Any:
             at[free[0]] = n
             return self.figures.value(part, tuple(at))
 
@@ -257,7 +257,7 @@ class Search:
                 return False
         return True
 
-    def _differs(self, box: Box, of: Figure, constraint: Constraint, many: int) -> bool:
+    def _differs(self, box: Box, of: SearchFigure, constraint: Constraint, many: int) -> bool:
         """Whether a figure that is to be another than some number may be, in a box: it is not that everywhere."""
         least = self.extreme_of(box, of, False, many)
         return least in (None, NOWHERE) or constraint.holds(least) or least != self.extreme_of(box, of, True, many)
@@ -342,14 +342,14 @@ class Search:
         if any(v is None for v in figures.values()) and self.report(point) is None:
             return False
         told = {n: list(v) if isinstance(v, tuple) else v for n, v in figures.items()}
-        design = Design(self.family.name, self.figures.notation(self.numbers(point)), told)
+        design = FoundDesign(self.family.name, self.figures.notation(self.numbers(point)), told)
         mine = tuple([told[n] for n in self.objectives])
         if not any(all(map(operator.le, one, mine)) for one, _ in self._found):
             kept = [entry for entry in self._found if not all(map(operator.le, mine, entry[0]))]
             self._found = [*kept, (mine, design)]
         return True
 
-    def _holds(self, of: Figure, constraint: Constraint, point: Point) -> bool:
+    def _holds(self, of: SearchFigure, constraint: Constraint, point: Point) -> bool:
         value = self.value(of, point)
         return value is not None and constraint.holds(value)
 
@@ -371,19 +371,19 @@ class Search:
             near = [constraint._replace(relation=">=" if b.most else "<=", holds=b.holds) for b in sides]
             needed = self.figures.needed(constraint.subject.partition("@")[2])
             asked = [*others, *near, *([needed] if needed is not None else ())]
-            best = Search(self.family, self.shape, asked, (), self.figures).extreme(of, bound.most)
+            best = FamilySearch(self.family, self.shape, asked, (), self.figures).extreme(of, bound.most)
             if best is not None:
                 found.append(best)
         return found
 
-    def _moves_nothing(self, parameter: Parameter, of: Figure) -> bool:
+    def _moves_nothing(self, parameter: FamilyParameter, of: SearchFigure) -> bool:
         """Whether neither what is asked nor a figure depends on a number, so that one value of it stands for all."""
         figures = (of, *(asked for asked, *_ in self._asked))
         return all(one.sign(parameter) == "0" for one in figures) and (
             all(one.whole for one in figures) or parameter.moves.get("count") == "0"
         )
 
-    def extreme(self, of: Figure, most: bool) -> Any:
+    def extreme(self, of: SearchFigure, most: bool) -> Any:
         """The greatest (or least) of a figure among the networks that hold the constraints; None where none does, or
         where the search was stopped. The box that promises most is looked at first."""
         best: Any = None

@@ -23,7 +23,7 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Shaped, forward, shapes_of_inputs
-from rfcalc.plan.attention import Gathered, gathered
+from rfcalc.plan.attention import GatheredAttention, gathered
 from rfcalc.plan.blockers import NOTHING, Blocker
 from rfcalc.plan.positions import kept
 from rfcalc.plan.schedule import MANY, Schedule, best
@@ -347,7 +347,7 @@ def _recurrent(line: Timeline) -> bool:
     return any(at.carried or at.before for at in line.lines)
 
 
-def _without_numbers(attention: Gathered | None) -> Iterator[Blocker]:
+def _without_numbers(attention: GatheredAttention | None) -> Iterator[Blocker]:
     """Attention to whose scores something is done that the network knows by name only."""
     for name, scores in attention.scores.items() if attention is not None else ():
         if scores.scale is None:

@@ -21,7 +21,7 @@ GATHERED = "its statistics can be gathered tile by tile in a pass of their own: 
 NO_PASSES = {  # what takes all positions and is no sum of them
     "self_attention": "attention to every position needs the whole map: limit it to windows",
     "attention_product": "attention to every position needs the whole map: limit it to windows",
-    "matmul": "it multiplies every position with every other: limit it to windows",
+    "matmul": "it joins places from all over the image: limit it to windows of neighbouring positions",
     "softmax": "it is taken over all positions: take it over the channels, or over windows",
     "position_table": "its numbers belong to places: give positions relative to a unit instead",
     "roll": "it moves the end to the beginning: pad or crop instead",

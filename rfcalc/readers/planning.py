@@ -237,11 +237,11 @@ def families_listed() -> Document:
     return Document("families of networks", (Table(columns, tuple(lines)),))
 
 
-BUDGETS = 'give bytes: --budget 24GB, 512KiB or 320000 (in Python budget="24GB")'
+BUDGETS = 'give bytes: --{0} 24GB, 512KiB or 320000 (in Python {0}="24GB")'
 
 
-def budget_of(given: Any) -> int | None:
-    """Bytes from a number or a text with a unit.
+def budget_of(given: Any, name: str = "budget") -> int | None:
+    """Bytes from a number or a text with a unit; `name`: of the option.
 
     Raises:
         RfcalcError: anything else, or less than a byte.
@@ -258,7 +258,7 @@ def budget_of(given: Any) -> int | None:
         try:
             found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
         except RfcalcError:
-            raise RfcalcError(f"{given!r} is no budget", fix=BUDGETS) from None
+            raise RfcalcError(f"{given!r} is no {name}", fix=BUDGETS.format(name)) from None
         if given.strip().isdecimal() and 0 < found < 1024:
             raise RfcalcError(
                 f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB"
@@ -266,7 +266,7 @@ def budget_of(given: Any) -> int | None:
     else:
         found = int(given) if isinstance(given, float) and given.is_integer() else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise RfcalcError(f"{given!r} is no budget", fix=BUDGETS)
+        raise RfcalcError(f"{given!r} is no {name}", fix=BUDGETS.format(name))
     return found
 
 
@@ -376,7 +376,12 @@ def tile(
         return found * rank if found is not None and len(found) == 1 else found
 
     cut = each("tile", tile), each("tiles", tiles)
-    about: dict[str, Any] = {"tile": cut[0], "tiles": cut[1], "memory": budget_of(memory), "following": following}
+    about: dict[str, Any] = {
+        "tile": cut[0],
+        "tiles": cut[1],
+        "memory": budget_of(memory, "memory"),
+        "following": following,
+    }
     about |= {"multiple": multiple, "unfollowed": unfollowed}
     if passes:
         from rfcalc.plan.passes import PassPlan

@@ -17,7 +17,7 @@ from rfcalc.receptive.field import Field, Unaligned, followed, gaps, join, merge
 
 if TYPE_CHECKING:
     from rfcalc.receptive.chains import Chain
-    from rfcalc.receptive.parts import Apart
+    from rfcalc.receptive.parts import ChannelsApart
     from rfcalc.receptive.pieces import Pieces
     from rfcalc.receptive.told import Told
 
@@ -32,7 +32,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
     arity = network.arity
     found: list[Field | None] = [None] * len(shapes)
     found[source] = start(shapes[source].axes)
-    apart: Apart | None = None
+    apart: ChannelsApart | None = None
     branched: set[int] = set()  # positions whose channels, or branches along an axis, see different things
     chains: dict[int, Chain | None] = {}
     pieces: dict[int, Pieces] = {}
@@ -221,11 +221,11 @@ def _pieced(
     return merged(made, found, y.dims, extents, node.name) or plain
 
 
-def _apart(walked: Shaped, source: int, found: Sequence[Field | None]) -> Apart:
+def _apart(walked: Shaped, source: int, found: Sequence[Field | None]) -> ChannelsApart:
     """What tells channels and branches apart: loaded where a layer reads some of them and not all."""
-    from rfcalc.receptive.parts import Apart
+    from rfcalc.receptive.parts import ChannelsApart
 
-    return Apart(walked, source, found)
+    return ChannelsApart(walked, source, found)
 
 
 def _settled(walked: Shaped, position: int, found: Sequence[Field | None], field: Field) -> Field:

@@ -108,7 +108,7 @@ def effective(walked: Shaped, at: int, unit: tuple[int, ...], source: int = 0) -
     return tuple(found)
 
 
-class Later(NamedTuple):
+class SpreadLater(NamedTuple):
     """A distribution, and the layers of stride 1 that it is still to be spread by: how many of which kernel and
     dilation. It moves by `first` positions, and counts `factor` times."""
 
@@ -136,17 +136,17 @@ class Later(NamedTuple):
         return {p: m * self.factor for p, m in enumerate(line, low) if m}
 
 
-Shares: TypeAlias = "dict[int, float] | Later"
+Shares: TypeAlias = "dict[int, float] | SpreadLater"
 
 
 def _wide(shares: Shares) -> bool:
-    return isinstance(shares, Later) or len(shares) > WIDE
+    return isinstance(shares, SpreadLater) or len(shares) > WIDE
 
 
 def _settled(along: dict[int, Shares], axis: int) -> dict[int, float]:
     """The distribution along an axis, with nothing put off; an empty one where there is none."""
     found = along.setdefault(axis, {})
-    if isinstance(found, Later):
+    if isinstance(found, SpreadLater):
         found = along[axis] = found.done()
     return found
 
@@ -187,20 +187,20 @@ def _add(
 
 def _pour(into: dict[int, Shares], axis: int, shares: Shares, part: float) -> None:
     """Add a part of a distribution to the one along an axis."""
-    if axis not in into and isinstance(shares, Later):
+    if axis not in into and isinstance(shares, SpreadLater):
         into[axis] = shares._replace(factor=shares.factor * part)
         return
     kept = _settled(into, axis)
-    for p, m in (shares.done() if isinstance(shares, Later) else shares).items():
+    for p, m in (shares.done() if isinstance(shares, SpreadLater) else shares).items():
         kept[p] = kept.get(p, 0.0) + m * part
 
 
-def _put_off(along: dict[int, Shares], axis: int, index: Slide) -> Later:
+def _put_off(along: dict[int, Shares], axis: int, index: Slide) -> SpreadLater:
     """A wide distribution, to be spread by one more layer of stride 1."""
     shares = along[axis]
-    if isinstance(shares, Later) and len(shares.layers) >= MOST_KINDS:
+    if isinstance(shares, SpreadLater) and len(shares.layers) >= MOST_KINDS:
         shares = _settled(along, axis)
-    before = shares if isinstance(shares, Later) else Later(shares, {}, 0, 1.0)
+    before = shares if isinstance(shares, SpreadLater) else SpreadLater(shares, {}, 0, 1.0)
     kind = (index.kernel, index.dilation)
     layers = before.layers | {kind: before.layers.get(kind, 0) + 1}
     return before._replace(layers=layers, first=before.first + index.first)

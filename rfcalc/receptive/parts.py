@@ -42,7 +42,7 @@ def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     return found
 
 
-class Apart:
+class ChannelsApart:
     """The parts of nodes, by position; worked out on demand, back to where all channels see the same."""
 
     def __init__(self, walked: Shaped, source: int, found: Sequence[Field | None]) -> None:

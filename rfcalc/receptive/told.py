@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rfcalc.core.shape import numbers
 from rfcalc.graph.forward import Shaped, reads_of
 from rfcalc.receptive.field import Aligned, Field, Unaligned, join, of_positions, through
-from rfcalc.receptive.parts import Apart, trivial
+from rfcalc.receptive.parts import ChannelsApart, trivial
 
 MOST_PATHS = 16
 
@@ -20,7 +20,7 @@ MOST_PATHS = 16
 class Told:
     """The fields by position where channels are told apart, one a path."""
 
-    def __init__(self, walked: Shaped, found: Sequence[Field | None], apart: Apart) -> None:
+    def __init__(self, walked: Shaped, found: Sequence[Field | None], apart: ChannelsApart) -> None:
         self.walked, self.found, self.apart = walked, found, apart
         self.known: dict[int, tuple[Field, ...]] = {}
 

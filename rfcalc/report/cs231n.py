@@ -18,7 +18,7 @@ from rfcalc.report.table import View
 from rfcalc.report.units import binary, exact, megabytes
 
 
-class Printed(NamedTuple):
+class LectureTotal(NamedTuple):
     """What the lecture printed as a total: so many values, so many bytes each, so many megabytes."""
 
     values: int
@@ -26,7 +26,7 @@ class Printed(NamedTuple):
     megabytes: int
 
 
-LECTURE = {"vgg16": Printed(values=24 * 10**6, itemsize=4, megabytes=93)}
+LECTURE = {"vgg16": LectureTotal(values=24 * 10**6, itemsize=4, megabytes=93)}
 NAMES = {"maxpool": ("POOL", "maxpool"), "linear": ("FC", None)}  # the lecture's word for a kind, and what it replaces
 COUNTED = 10_000  # numbers below are printed in full
 
@@ -167,7 +167,7 @@ def _totals(report: Report) -> list[str]:
     return [*found, *(f"assumed: {a}" for a in report.assumptions_of_memory)]
 
 
-def _erratum(printed: Printed) -> list[str]:
+def _erratum(printed: LectureTotal) -> list[str]:
     """The lecture's total, and why it cannot be right."""
     product = printed.values * printed.itemsize
     short = f"{printed.values // 10**6}M * {printed.itemsize} bytes"

@@ -28,7 +28,7 @@ class GatheredRows(NamedTuple):
 
 def gathered(rows: Sequence[Row]) -> dict[str, GatheredRows]:
     """What stands together, by the name of the row in whose place it is shown."""
-    graph = Graph(rows)
+    graph = RowGraph(rows)
     found: list[GatheredRows] = []
     for row in rows:
         if _core(row) and row.name not in graph.taken:
@@ -40,7 +40,7 @@ def gathered(rows: Sequence[Row]) -> dict[str, GatheredRows]:
     return places
 
 
-class Graph:
+class RowGraph:
     """Rows by name, and who reads whom."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
@@ -114,7 +114,7 @@ def _scopes(name: str) -> Iterator[str]:
     return (".".join(parts[:i]) for i in range(1, len(parts)))
 
 
-def _attention(graph: Graph, core: Row) -> GatheredRows | None:
+def _attention(graph: RowGraph, core: Row) -> GatheredRows | None:
     """The attention around a softmax or a node that is attention's product; None if it is not attention."""
     inner = {core.name}
     if _part(core) == "softmax":
@@ -137,7 +137,7 @@ def _attention(graph: Graph, core: Row) -> GatheredRows | None:
     return GatheredRows(rows, graph.name_of([row.name for row in rows]), f"{words} ({told})" if told else words)
 
 
-def _leading(graph: Graph, members: set[str], middle: set[str]) -> set[str]:
+def _leading(graph: RowGraph, members: set[str], middle: set[str]) -> set[str]:
     """The members that nothing outside reads, and that come from a layer or parameter of the group."""
     order = [name for name in graph.ordered(members) if name not in middle]
     for _ in range(2):
@@ -151,7 +151,7 @@ def _leading(graph: Graph, members: set[str], middle: set[str]) -> set[str]:
     return members
 
 
-def _between(graph: Graph, core: Row, upward: bool) -> set[str]:
+def _between(graph: RowGraph, core: Row, upward: bool) -> set[str]:
     """The rows from the softmax to the products on one side, those included; empty where other things come first."""
     found: set[str] = set()
     products = 0
@@ -176,7 +176,7 @@ def _between(graph: Graph, core: Row, upward: bool) -> set[str]:
     return found if products >= 1 and (upward or products == 1) else set()
 
 
-def _sources(graph: Graph, inner: set[str]) -> set[str]:
+def _sources(graph: RowGraph, inner: set[str]) -> set[str]:
     """What makes queries, keys, values and masks: back to the layers that work at each position alone."""
     found: set[str] = set()
     stack = [name for one in inner for name in graph.rows[one].inputs if name not in inner]
@@ -195,7 +195,7 @@ def _sources(graph: Graph, inner: set[str]) -> set[str]:
     return found
 
 
-def _behind(graph: Graph, last: str) -> set[str]:
+def _behind(graph: RowGraph, last: str) -> set[str]:
     """From the product with the values through moves to the layer behind it; the moves alone where there is none."""
     found: list[str] = []
     moves: list[str] = []
@@ -242,7 +242,7 @@ def _heads(rows: Sequence[Row]) -> int | None:
     return None
 
 
-def _weights(graph: Graph) -> Iterator[GatheredRows]:
+def _weights(graph: RowGraph) -> Iterator[GatheredRows]:
     """Layers whose weights are computed in the network: the computation, the product, and the bias behind it."""
     for row in [*graph.rows.values()]:
         made = [n for n in row.inputs if n in graph.rows and n not in graph.reached]
@@ -286,7 +286,7 @@ def _computed(row: Row) -> str:
     return f"fc{row.shape.dims[-1]} (its weight computed)"
 
 
-def _unread(graph: Graph) -> Iterator[tuple[str, GatheredRows]]:
+def _unread(graph: RowGraph) -> Iterator[tuple[str, GatheredRows]]:
     """Parameters that no node reads, and products of them, as what a layer computes its weight from has them, with
     their layer."""
     own: dict[str, dict[str, Row]] = {}
@@ -305,7 +305,7 @@ def _unread(graph: Graph) -> Iterator[tuple[str, GatheredRows]]:
         yield layer, GatheredRows((graph.rows[layer], *rows.values()), layer, None)
 
 
-def _layer_of(graph: Graph, name: str, within: Mapping[str, Sequence[str]]) -> str | None:
+def _layer_of(graph: RowGraph, name: str, within: Mapping[str, Sequence[str]]) -> str | None:
     """The layer that a parameter stands in: the row of its module, or the only layer of weights beside it there."""
     for scope in reversed([*_scopes(name)]):
         if scope in graph.rows and scope not in graph.taken:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from rfcalc.spec.read import Loaded, load, loads
+from rfcalc.spec.read import LoadedSpec, load, loads
 from rfcalc.spec.write import write
 
-__all__ = ["Loaded", "load", "loads", "write"]
+__all__ = ["LoadedSpec", "load", "loads", "write"]

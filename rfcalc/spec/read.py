@@ -41,14 +41,14 @@ _WORD = re.compile(r"[^\W\d]\w*")
 _POSITION = re.compile(r"line (\d+), column (\d+)")
 
 
-class Loaded(NamedTuple):
+class LoadedSpec(NamedTuple):
     """A network from a spec, and what was taken for granted while it was read."""
 
     network: Network
     assumptions: tuple[str, ...] = ()
 
 
-def load(path: str | FilePath) -> Loaded:
+def load(path: str | FilePath) -> LoadedSpec:
     """The network of a spec file, TOML or JSON by its ending.
 
     Raises:
@@ -66,7 +66,7 @@ def load(path: str | FilePath) -> Loaded:
     return loads(text, "json" if file.suffix.lower() == ".json" else "toml", str(path))
 
 
-def loads(text: str, form: str = "toml", source: str = "spec") -> Loaded:
+def loads(text: str, form: str = "toml", source: str = "spec") -> LoadedSpec:
     """The network of a spec.
 
     Args:
@@ -158,7 +158,7 @@ class _Reader:
         opening = self.text.split("\n")[first - 1].rstrip()
         return line - (0 if opening.endswith(('"""', "'''")) else 1)
 
-    def network(self, data: Mapping[str, Any]) -> Loaded:
+    def network(self, data: Mapping[str, Any]) -> LoadedSpec:
         self._known(data, TOP, ())
         told = data.get("schema", SCHEMA)
         if told != SCHEMA:
@@ -181,7 +181,7 @@ class _Reader:
         expr, reading = self._layers(data["layers"], path, symbols=False)
         with self.at(("outputs",) if "outputs" in data else path):
             head = reading.header._replace(inputs=tuple(inputs.items()), outputs=tuple(outputs), **about)
-            return Loaded(reading._replace(expr=expr, header=head).network(), merged(self.assumed))
+            return LoadedSpec(reading._replace(expr=expr, header=head).network(), merged(self.assumed))
         raise AssertionError
 
     def _known(self, table: Mapping[str, Any], names: tuple[str, ...], path: Path) -> None:

@@ -28,7 +28,7 @@ class Seen(NamedTuple):
     stride: tuple[int, ...]
 
 
-class Axis(NamedTuple):
+class SlidingAxis(NamedTuple):
     """One axis of a sliding layer: map size n, kernel k, stride s, padding before and after, dilation d."""
 
     n: int
@@ -93,7 +93,7 @@ class Case:
         return getattr(self.layer, "geometry", None)
 
     @cached_property
-    def axes(self) -> tuple[Axis, ...]:
+    def axes(self) -> tuple[SlidingAxis, ...]:
         """The sliding window on every axis of the input map; none for another layer."""
         g = self.geometry
         if g is None or self.x.channel != 0:
@@ -101,7 +101,7 @@ class Case:
         found = []
         for i, n in enumerate(self.x.dims[1:]):
             a, b = g.around(n, i)
-            found.append(Axis(n, one(g.kernel, i), one(g.stride, i), a, b, one(g.dilation, i)))
+            found.append(SlidingAxis(n, one(g.kernel, i), one(g.stride, i), a, b, one(g.dilation, i)))
         return tuple(found)
 
 

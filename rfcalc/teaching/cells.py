@@ -28,7 +28,7 @@ _REMARK = re.compile(r"(?<=[0-9A-Za-z])\s*\([^\W\d][^\d()]*\)\s*$")  # behind a 
 EMPTY = frozenset({"", "-", "–", "—", "n/a", "na", "none", "/", "?", "nan", "null"})
 
 
-class Number(NamedTuple):
+class RoundedNumber(NamedTuple):
     """A value, and half a unit of its last digit where it is rounded (0: exact)."""
 
     value: Fraction
@@ -39,7 +39,7 @@ class Number(NamedTuple):
         return bool(abs(self.value - wanted) <= self.half)
 
 
-def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
+def numbers(text: str, scale: int = 1) -> tuple[RoundedNumber, ...]:
     """The readings of a number; none if it is no number.
 
     Args:
@@ -57,9 +57,9 @@ def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
         return ()
     half = _HALF.fullmatch(text)
     if half:
-        return (Number(Fraction(half[1]) + Fraction(1, 2)),)
+        return (RoundedNumber(Fraction(half[1]) + Fraction(1, 2)),)
     if re.fullmatch(r"[0-9]{1,12}\s*/\s*[1-9][0-9]{0,6}", text):
-        return (Number(Fraction(text.replace(" ", ""))),)
+        return (RoundedNumber(Fraction(text.replace(" ", ""))),)
     match = _NUMBER.fullmatch(text)
     if match is None:
         return ()
@@ -76,7 +76,7 @@ def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
     for digits, places in _digits(match[1]):
         exact = digits * factor
         error = Fraction(factor, 2 * 10**places) if rounded or text[0] in "~≈" else Fraction(0)
-        found.append(Number(exact, error))
+        found.append(RoundedNumber(exact, error))
     return tuple(dict.fromkeys(found))
 
 

@@ -11,13 +11,23 @@ from rfcalc.readers.target import analyze, named
 from rfcalc.report import Report
 from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw, seed_of, text_of
-from rfcalc.teaching.exercises.item import VERSION, Ask, Blank, Figure, Grid, Item, Question, Slot, Text
+from rfcalc.teaching.exercises.item import (
+    VERSION,
+    AnswerSlot,
+    Ask,
+    Blank,
+    ExerciseItem,
+    ExerciseTable,
+    PictureRecipe,
+    Question,
+    Text,
+)
 from rfcalc.teaching.exercises.pictures import SORTS, graph_of
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
 from rfcalc.teaching.exercises.subject import Unfit, network_of, number_blank, recounted, value, written
 from rfcalc.teaching.exercises.tables import COUNTED, as_column, example_shape, input_cell
 from rfcalc.teaching.exercises.words import SHORT, axes, convention, say
-from rfcalc.teaching.grading.aligning import Names, Place
+from rfcalc.teaching.grading.aligning import RowPlace, WrittenNames
 from rfcalc.teaching.grading.columns import asked
 from rfcalc.teaching.misconceptions import wrong
 
@@ -45,7 +55,7 @@ def table_of(
     batch: int = 1,
     dtype: str | None = None,
     title: str = "",
-) -> Item:
+) -> ExerciseItem:
     """A table of a network with places for answers, its key and what misconceptions make of it.
 
     Args:
@@ -73,7 +83,7 @@ def table_of(
     network = report.network
     if not network.arity:
         raise RfcalcError("a table is filled in for a network with an input", where=report.target)
-    names = Names(report)
+    names = WrittenNames(report)
     places = {p.position: p for p in (names.chosen(rows) if rows else names.usual)}
     if not rows and len(network.nodes) > MOST_ROWS:
         raise RfcalcError(
@@ -88,7 +98,7 @@ def table_of(
 class _Maker:
     """The blanks and rows of one table."""
 
-    def __init__(self, report: Report, columns: tuple[str, ...], places: dict[int, Place], some: bool) -> None:
+    def __init__(self, report: Report, columns: tuple[str, ...], places: dict[int, RowPlace], some: bool) -> None:
         self.report, self.columns, self.places, self.some = report, columns, places, some
         self.cases = cases(report)
         shapes = {name: report.shapes[i].dims for i, name in enumerate(report.network.inputs)}
@@ -99,7 +109,7 @@ class _Maker:
         self.draw = Draw(seed_of("network", report.target, *map(str, shapes.values()), *columns, *places))
         self.blanks: list[Blank] = []
 
-    def item(self, title: str) -> Item:
+    def item(self, title: str) -> ExerciseItem:
         report, network = self.report, self.report.network
         first = self._shown()
         rows = [self._row(position) for position in first]
@@ -119,7 +129,7 @@ class _Maker:
             rank = report.shapes[0].rank or 2
             shape = f" Write a shape as {axes(rank)}, for example {example_shape(told, rank)}."
         some = "" if len(first) == len(report.shapes) else f" The rows are some of the layers of {report.target}."
-        parts = (Text(f"Fill in the table.{some}{shape}"), Grid(header, tuple(body)))
+        parts = (Text(f"Fill in the table.{some}{shape}"), ExerciseTable(header, tuple(body)))
         said = convention(self.columns, report.batch, report.dtype, report.itemsize, rank=report.shapes[0].rank or 2)
         if network.arity > 1 and {"receptive_field", "stride"} & set(self.columns):
             said += f" What a unit sees is counted on the first input, {next(iter(network.inputs))}."
@@ -130,9 +140,9 @@ class _Maker:
         question = Question(title, parts, tuple(self.blanks), said, derived, tags, picture)
         seed = text_of(seed_of("table", report.target, said, *(b.label for b in self.blanks)))
         pattern = f"{family}.own-network.table"
-        return Item(f"{pattern}.v{VERSION}-{seed}", pattern, family, "table", 3, seed, VERSION, question)
+        return ExerciseItem(f"{pattern}.v{VERSION}-{seed}", pattern, family, "table", 3, seed, VERSION, question)
 
-    def _picture(self) -> Figure | None:
+    def _picture(self) -> PictureRecipe | None:
         """The graph of the network, where its name or its notation says all of it."""
         network, shape = self.report.network, str(self.report.shapes[0])
         if graph_of("", shape, "", self.report) is None:
@@ -161,12 +171,12 @@ class _Maker:
         rank = max(self.report.shapes[0].rank, 1)
         return node.name, say(node.layer, rank), ", ".join(node.inputs)
 
-    def _row(self, position: int) -> list[str | Slot]:
+    def _row(self, position: int) -> list[str | AnswerSlot]:
         if position < self.report.network.arity:
             return [input_cell(self.report, column, position) for column in self.columns]
         return [self._cell(position, column) for column in self.columns]
 
-    def _cell(self, position: int, column: str) -> str | Slot:
+    def _cell(self, position: int, column: str) -> str | AnswerSlot:
         report, arity = self.report, self.report.network.arity
         node = report.network.nodes[position - arity]
         try:
@@ -184,7 +194,7 @@ class _Maker:
         ask = Ask(column, report.target, self._inputs(), node.name, report.batch, report.dtype)
         label = f"{node.name}, {SHORT[column]}"
         self.blanks.append(number_blank(self.draw, key, wrongs, name=name, label=label, ask=ask))
-        return Slot(name)
+        return AnswerSlot(name)
 
     def _inputs(self) -> str:
         """The inputs as `--input` takes them; each with its name where there are several."""

@@ -31,7 +31,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.readers.target import named
 from rfcalc.teaching.exercises.bank import exercises, fixed, item
-from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.exercises.item import ExerciseItem
 from rfcalc.teaching.own_tables import table_of
 
 HEAD = ("title", "seed", "items")
@@ -41,7 +41,7 @@ TABLE = ("network", "input", "blank", "rows", "batch", "dtype", "title")
 MOST = 1000  # items of a sheet
 
 
-def sheet(text: str, where: str = "the sheet", student: str = "") -> tuple[str, str, list[Item]]:
+def sheet(text: str, where: str = "the sheet", student: str = "") -> tuple[str, str, list[ExerciseItem]]:
     """The title, the seed and the items of a sheet.
 
     Args:
@@ -65,7 +65,7 @@ def sheet(text: str, where: str = "the sheet", student: str = "") -> tuple[str, 
     if not isinstance(entries, list) or not entries:
         raise RfcalcError("there are no items", where=where, fix='write [[items]] and a family = "receptive-field"')
     title, seed = str(data.get("title", "Exercises")), str(data.get("seed", "0"))
-    found: list[Item] = []
+    found: list[ExerciseItem] = []
     for number, entry in enumerate(entries, 1):
         place = f"{where}, items[{number}]"
         try:
@@ -77,7 +77,7 @@ def sheet(text: str, where: str = "the sheet", student: str = "") -> tuple[str, 
     return title, seed, found
 
 
-def _made(entry: Any, seed: str, student: str, place: str) -> list[Item]:
+def _made(entry: Any, seed: str, student: str, place: str) -> list[ExerciseItem]:
     if not isinstance(entry, dict):
         raise RfcalcError("an entry is a table", where=place, fix="write [[items]]")
     if "id" in entry:

@@ -24,7 +24,7 @@ CITATION = "Krizhevsky, Sutskever & Hinton, ImageNet Classification with Deep Co
 ONE_TOWER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv:1404.5997"
 
 
-class Reading(NamedTuple):
+class AlexNetReading(NamedTuple):
     """Image side, channels of conv1 … conv5, groups of each, padding of conv1, where LRN stands, the classifier."""
 
     title: str
@@ -38,19 +38,19 @@ class Reading(NamedTuple):
 
 
 READINGS = {
-    "alexnet": Reading(
+    "alexnet": AlexNetReading(
         "AlexNet as published: two towers, LRN", CITATION, 227, (96, 256, 384, 384, 256), (1, 2, 1, 2, 2), 0,
         "before pool", "fc",
     ),
-    "alexnet-cs231n": Reading(
+    "alexnet-cs231n": AlexNetReading(
         "AlexNet as CS231n tells it: one tower, LRN after the pools", CITATION, 227, (96, 256, 384, 384, 256),
         (1, 1, 1, 1, 1), 0, "after pool", "fc",
     ),
-    "alexnet-torchvision": Reading(
+    "alexnet-torchvision": AlexNetReading(
         "AlexNet, torchvision's: one tower, no LRN", ONE_TOWER, 224, (64, 192, 384, 256, 256), (1, 1, 1, 1, 1), 2,
         "", "adaptive",
     ),
-    "alexnet-slim": Reading(
+    "alexnet-slim": AlexNetReading(
         "AlexNet, TensorFlow-Slim's alexnet_v2: fully convolutional", ONE_TOWER, 224, (64, 192, 384, 384, 256),
         (1, 1, 1, 1, 1), 0, "", "dense",
     ),
@@ -96,7 +96,7 @@ def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True
     )
 
 
-def _head(reading: Reading, classes: int) -> Expr:
+def _head(reading: AlexNetReading, classes: int) -> Expr:
     relus = [ReLU().named("relu6"), ReLU().named("relu7")]
     drops = [Dropout(0.5).named("drop6"), Dropout(0.5).named("drop7")]
     if reading.head == "dense":

@@ -18,7 +18,7 @@ from rfcalc.layers.pool import GlobalPool
 from rfcalc.layers.resample import Upsample
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import unit
-from rfcalc.zoo.resnet import DEPTHS, Style, head, stages, stem
+from rfcalc.zoo.resnet import DEPTHS, ResidualStyle, head, stages, stem
 
 CITATION = (
     "Chen, Papandreou, Schroff & Adam, Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv:1706.05587"
@@ -41,7 +41,7 @@ TORCH = (
 def backbone(depth: int, stride: int = 8) -> list[Expr]:
     """The stem and conv2_x … conv5_x of a ResNet at this output stride."""
     kind, counts = DEPTHS[depth]
-    return [stem(), *stages(kind, counts, Style(), dilated=DILATED[stride])]
+    return [stem(), *stages(kind, counts, ResidualStyle(), dilated=DILATED[stride])]
 
 
 def aspp(side: tuple[int, int], width: int = 256, rates: tuple[int, ...] = RATES) -> Expr:

@@ -17,7 +17,7 @@ from rfcalc.layers.resample import Upsample
 from rfcalc.layers.reshape import Permute
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU
-from rfcalc.zoo.resnet import DEPTHS, STAGES, Style, stages, stem
+from rfcalc.zoo.resnet import DEPTHS, STAGES, ResidualStyle, stages, stem
 
 SSD = "Liu et al., SSD: Single Shot MultiBox Detector, arXiv:1512.02325"
 RETINA = "Lin, Goyal, Girshick, He & Dollár, Focal Loss for Dense Object Detection, arXiv:1708.02002"
@@ -100,7 +100,7 @@ def retinanet(*, labels: int = 91, channels: int = 3) -> Network:
     ]
     heads = [tower(k, 9 * n, level) for level in range(3, 8) for k, n in (("scores", labels), ("boxes", 4))]
     outputs = tuple(f"{k}_p{level}" for level in range(3, 8) for k in ("scores", "boxes"))
-    body = [stem(), *stages(kind, counts, Style())]
+    body = [stem(), *stages(kind, counts, ResidualStyle())]
     parts = [*body, series(down).stage("top-down"), series(pyramid).stage("pyramid"), series(heads).stage("heads")]
     name = "retinanet-resnet50"
     return Network(

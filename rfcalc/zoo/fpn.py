@@ -16,7 +16,7 @@ from rfcalc.layers.merge import Add
 from rfcalc.layers.pool import MaxPool
 from rfcalc.layers.resample import Upsample
 from rfcalc.zoo import Entry, Family
-from rfcalc.zoo.resnet import DEPTHS, STAGES, Style, stages, stem
+from rfcalc.zoo.resnet import DEPTHS, STAGES, ResidualStyle, stages, stem
 
 CITATION = "Lin, Dollár, Girshick, He, Hariharan & Belongie, Feature Pyramid Networks, arXiv:1612.03144"
 
@@ -49,7 +49,7 @@ def build(depth: int, three: bool = False, *, channels: int = 3, width: int = WI
         width: channels of the pyramid.
     """
     kind, counts = DEPTHS[depth]
-    body = [stem(), *stages(kind, counts, Style())]
+    body = [stem(), *stages(kind, counts, ResidualStyle())]
     name, title = _named(depth, three)
     return Network(
         series([*body, neck(width, three)]),

@@ -18,13 +18,13 @@ from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.resample import Upsample
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU, top_of, unit
-from rfcalc.zoo.resnet import Style, block
+from rfcalc.zoo.resnet import ResidualStyle, block
 
 CITATION = "Wang et al., Deep High-Resolution Representation Learning for Visual Recognition, arXiv:1908.07919"
 WIDTHS = (18, 32, 48)
 MODULES = (1, 4, 3)  # of stages 2, 3, 4
 HEAD = (32, 64, 128, 256)  # inner width of the head's bottlenecks
-STYLE = Style()
+STYLE = ResidualStyle()
 
 
 def down(name: str, out: int, act: bool = True) -> Expr:

@@ -20,7 +20,7 @@ from rfcalc.zoo import Entry, Family
 CITATION = "Lin, Chen & Yan, Network In Network, arXiv:1312.4400"
 
 
-class Block(NamedTuple):
+class MlpConv(NamedTuple):
     """An mlpconv: kernel, stride, padding of its convolution, three widths (None: the classes), the pool after it."""
 
     kernel: int
@@ -36,10 +36,10 @@ NETWORKS = {
         "3x224x224",
         1000,
         (
-            Block(11, 4, 0, (96, 96, 96), "max"),
-            Block(5, 1, 2, (256, 256, 256), "max"),
-            Block(3, 1, 1, (384, 384, 384), "max drop"),
-            Block(3, 1, 1, (1024, 1024, None)),
+            MlpConv(11, 4, 0, (96, 96, 96), "max"),
+            MlpConv(5, 1, 2, (256, 256, 256), "max"),
+            MlpConv(3, 1, 1, (384, 384, 384), "max drop"),
+            MlpConv(3, 1, 1, (1024, 1024, None)),
         ),
     ),
     "nin-cifar": (
@@ -47,9 +47,9 @@ NETWORKS = {
         "3x32x32",
         10,
         (
-            Block(5, 1, 2, (192, 160, 96), "max drop"),
-            Block(5, 1, 2, (192, 192, 192), "avg drop"),
-            Block(3, 1, 1, (192, 192, None)),
+            MlpConv(5, 1, 2, (192, 160, 96), "max drop"),
+            MlpConv(5, 1, 2, (192, 192, 192), "avg drop"),
+            MlpConv(3, 1, 1, (192, 192, None)),
         ),
     ),
 }

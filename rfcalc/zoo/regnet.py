@@ -22,7 +22,7 @@ from rfcalc.zoo._parts import divisible, excite, residual, shortcut, top_of, uni
 CITATION = "Radosavovic, Kosaraju, Girshick, He & Dollár, Designing Network Design Spaces, arXiv:2003.13678"
 
 
-class Design(NamedTuple):
+class RegNetWidths(NamedTuple):
     """Depth, w0, wa, wm, and the width of a group."""
 
     depth: int
@@ -33,24 +33,24 @@ class Design(NamedTuple):
 
 
 DESIGNS = {
-    "x-400mf": Design(22, 24, 24.48, 2.54, 16),
-    "x-800mf": Design(16, 56, 35.73, 2.28, 16),
-    "x-1600mf": Design(18, 80, 34.01, 2.25, 24),
-    "x-3200mf": Design(25, 88, 26.31, 2.25, 48),
-    "x-8gf": Design(23, 80, 49.56, 2.88, 120),
-    "x-16gf": Design(22, 216, 55.59, 2.1, 128),
-    "x-32gf": Design(23, 320, 69.86, 2.0, 168),
-    "y-400mf": Design(16, 48, 27.89, 2.09, 8),
-    "y-800mf": Design(14, 56, 38.84, 2.4, 16),
-    "y-1600mf": Design(27, 48, 20.71, 2.65, 24),
-    "y-3200mf": Design(21, 80, 42.63, 2.66, 24),
-    "y-8gf": Design(17, 192, 76.82, 2.19, 56),
-    "y-16gf": Design(18, 200, 106.23, 2.48, 112),
-    "y-32gf": Design(20, 232, 115.89, 2.53, 232),
+    "x-400mf": RegNetWidths(22, 24, 24.48, 2.54, 16),
+    "x-800mf": RegNetWidths(16, 56, 35.73, 2.28, 16),
+    "x-1600mf": RegNetWidths(18, 80, 34.01, 2.25, 24),
+    "x-3200mf": RegNetWidths(25, 88, 26.31, 2.25, 48),
+    "x-8gf": RegNetWidths(23, 80, 49.56, 2.88, 120),
+    "x-16gf": RegNetWidths(22, 216, 55.59, 2.1, 128),
+    "x-32gf": RegNetWidths(23, 320, 69.86, 2.0, 168),
+    "y-400mf": RegNetWidths(16, 48, 27.89, 2.09, 8),
+    "y-800mf": RegNetWidths(14, 56, 38.84, 2.4, 16),
+    "y-1600mf": RegNetWidths(27, 48, 20.71, 2.65, 24),
+    "y-3200mf": RegNetWidths(21, 80, 42.63, 2.66, 24),
+    "y-8gf": RegNetWidths(17, 192, 76.82, 2.19, 56),
+    "y-16gf": RegNetWidths(18, 200, 106.23, 2.48, 112),
+    "y-32gf": RegNetWidths(20, 232, 115.89, 2.53, 232),
 }
 
 
-def stages(design: Design) -> list[tuple[int, int, int]]:
+def stages(design: RegNetWidths) -> list[tuple[int, int, int]]:
     """Width, depth and group width of each stage.
 
     >>> stages(DESIGNS["y-400mf"])

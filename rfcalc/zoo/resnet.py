@@ -39,7 +39,7 @@ STAGES = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 
 
-class Style(NamedTuple):
+class ResidualStyle(NamedTuple):
     """What the readings of a residual block differ in.
 
     `reading`: ``torchvision``, ``v1`` or ``slim``. `option`: shortcut A, B, C; none for a plain network. `groups` and
@@ -62,7 +62,9 @@ def conv(out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int 
     )  # fmt: skip
 
 
-def block(kind: str, c_in: int, width: int, stride: int, style: Style, dilations: tuple[int, int] = (1, 1)) -> Expr:
+def block(
+    kind: str, c_in: int, width: int, stride: int, style: ResidualStyle, dilations: tuple[int, int] = (1, 1)
+) -> Expr:
     """One residual (or plain) block. `dilations`: of its first and its second 3×3 layer."""
     first, second = dilations
     if kind == "basic":
@@ -111,7 +113,7 @@ def head(classes: int) -> Expr:
 
 
 def stages(
-    kind: str, counts: tuple[int, ...], style: Style, width: int = 64, dilated: tuple[bool, ...] = (False,) * 4
+    kind: str, counts: tuple[int, ...], style: ResidualStyle, width: int = 64, dilated: tuple[bool, ...] = (False,) * 4
 ) -> list[Expr]:
     """conv2_x … conv5_x. A stage that is `dilated` keeps its size, and dilates instead (twice as much each time)."""
     found: list[Expr] = []
@@ -141,7 +143,7 @@ def stages(
 
 def build(
     depth: int,
-    style: Style = Style(),  # noqa: B008 (an immutable value)
+    style: ResidualStyle = ResidualStyle(),  # noqa: B008 (an immutable value)
     *,
     name: str = "",
     title: str = "",
@@ -170,9 +172,9 @@ def build(
     return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=citation, torch=torch)
 
 
-def _naming(depth: int, style: Style) -> Naming | None:
+def _naming(depth: int, style: ResidualStyle) -> Naming | None:
     """Ours are torchvision's names; which of its models it is."""
-    if style._replace(groups=1, width=1) != Style():
+    if style._replace(groups=1, width=1) != ResidualStyle():
         return None
     if style.groups > 1:
         return Naming(f"resnext{depth}_{style.groups}x{int(style.width * 64)}d")
@@ -191,7 +193,7 @@ def cifar(
     top: bool = True,
 ) -> Network:
     """§4.2: 6n + 2 layers for CIFAR's images of 32×32, n blocks of two in each of three stages of 16, 32, 64 maps."""
-    style = Style("v1", option)
+    style = ResidualStyle("v1", option)
     parts: list[Expr] = [unit("conv1", conv(width, 3)).stage("conv1")]
     c_in = width
     times = (depth - 2) // 6
@@ -205,28 +207,32 @@ def cifar(
     return Network(series(parts), f"{channels}x32x32", name=name, title=title, citation=CITATION)
 
 
-def _others(width: int, style: Style, stage: int, times: int) -> list[Expr]:
+def _others(width: int, style: ResidualStyle, stage: int, times: int) -> list[Expr]:
     return [block("basic", width, width, 1, style).block(f"conv{stage + 2}_{n}") for n in range(2, times + 1)]
 
 
-def _variants() -> dict[str, tuple[int, Style, str]]:
+def _variants() -> dict[str, tuple[int, ResidualStyle, str]]:
     found = {}
     for depth, (kind, _) in DEPTHS.items():
         name = f"resnet{depth}"
-        found[name] = (depth, Style(), "torchvision's (v1.5: a bottleneck's stride on its 3×3; projections)")
+        found[name] = (depth, ResidualStyle(), "torchvision's (v1.5: a bottleneck's stride on its 3×3; projections)")
         option = "A" if kind == "basic" else "B"
         told = f"as published (a bottleneck's stride on its first 1×1; shortcut option {option})"
-        found[f"{name}-v1"] = (depth, Style("v1", option), told)
+        found[f"{name}-v1"] = (depth, ResidualStyle("v1", option), told)
         for letter, how in (("A", "zero-padded"), ("B", "projected where the shape changes"), ("C", "all projected")):
-            found[f"{name}-{letter.lower()}"] = (depth, Style("v1", letter), f"shortcut option {letter}: {how}")
+            found[f"{name}-{letter.lower()}"] = (depth, ResidualStyle("v1", letter), f"shortcut option {letter}: {how}")
         if kind == "bottleneck":
-            found[f"{name}-slim"] = (depth, Style("slim"), "TensorFlow-Slim's (the stride in a stage's last unit)")
+            found[f"{name}-slim"] = (
+                depth,
+                ResidualStyle("slim"),
+                "TensorFlow-Slim's (the stride in a stage's last unit)",
+            )
     for depth in (18, 34):
-        found[f"plain-{depth}"] = (depth, Style("v1", None), "the plain network beside it: no shortcuts")
+        found[f"plain-{depth}"] = (depth, ResidualStyle("v1", None), "the plain network beside it: no shortcuts")
     return found
 
 
-def _entry(name: str, depth: int, style: Style, told: str) -> Entry:
+def _entry(name: str, depth: int, style: ResidualStyle, told: str) -> Entry:
     title = f"{'ResNet' if style.option else 'Plain'}-{depth}, {told}"
     return Entry(name, title, CITATION, partial(build, depth, style, name=name, title=title))
 

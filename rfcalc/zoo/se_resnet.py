@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rfcalc.zoo import Entry, Family
-from rfcalc.zoo.resnet import Style, build
+from rfcalc.zoo.resnet import ResidualStyle, build
 
 CITATION = "Hu, Shen & Sun, Squeeze-and-Excitation Networks, arXiv:1709.01507"
 REDUCTION = 16
@@ -15,7 +15,7 @@ def _entry(depth: int, reading: str) -> Entry:
     name = f"se-resnet{depth}" + ("-v1" if reading == "v1" else "")
     told = "as published (a bottleneck's stride on its first 1×1)" if reading == "v1" else TIMMS
     title = f"SE-ResNet-{depth}, reduction {REDUCTION}: {told}"
-    style = Style(reading, squeeze=REDUCTION)
+    style = ResidualStyle(reading, squeeze=REDUCTION)
     return Entry(name, title, CITATION, partial(build, depth, style, name=name, title=title, citation=CITATION))
 
 

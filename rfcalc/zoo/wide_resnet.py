@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rfcalc.zoo import Entry, Family
-from rfcalc.zoo.resnet import Style, build
+from rfcalc.zoo.resnet import ResidualStyle, build
 
 CITATION = "Zagoruyko & Komodakis, Wide Residual Networks, arXiv:1605.07146"
 FACTOR = 2
@@ -13,7 +13,7 @@ FACTOR = 2
 
 def _entry(depth: int) -> Entry:
     name, title = f"wide-resnet{depth}-{FACTOR}", f"Wide ResNet-{depth}-{FACTOR}: inner layers {FACTOR} times as wide"
-    style = Style(width=FACTOR)
+    style = ResidualStyle(width=FACTOR)
     return Entry(name, title, CITATION, partial(build, depth, style, name=name, title=title, citation=CITATION))
 
 

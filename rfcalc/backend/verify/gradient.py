@@ -31,7 +31,7 @@ MOST_PHASES = 16
 THIN = (1, 2, 4, 8, 16, 32, 64, 128, 224)
 
 
-class Seen(NamedTuple):
+class SeenPixels(NamedTuple):
     """A set of pixels in a few figures, for people; the sets themselves are compared."""
 
     hull: tuple[tuple[int, int], ...] | None
@@ -92,15 +92,15 @@ def derivatives(value: Tensor, x: Tensor, shape: Shape, source: Shape, units: Se
         yield {tuple(p) for p in (derivative.movedim(source.channel, 0).abs().sum(0) > 0).nonzero().tolist()}
 
 
-def summary(pixels: set[Unit]) -> Seen:
+def summary(pixels: set[Unit]) -> SeenPixels:
     """Hull and count of a set of pixels."""
     if not pixels:
-        return Seen(None, 0)
-    return Seen(tuple((min(axis), max(axis)) for axis in zip(*pixels, strict=True)), len(pixels))
+        return SeenPixels(None, 0)
+    return SeenPixels(tuple((min(axis), max(axis)) for axis in zip(*pixels, strict=True)), len(pixels))
 
 
-def of_region(region: Region) -> Seen:
-    return Seen(region.hull, region.count)
+def of_region(region: Region) -> SeenPixels:
+    return SeenPixels(region.hull, region.count)
 
 
 def on_input(report: Report, name: str, told: str) -> Iterator[Finding]:

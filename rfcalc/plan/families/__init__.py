@@ -53,7 +53,7 @@ AREA = Law(1, each_axis=True)
 
 
 @dataclass(frozen=True)
-class Parameter:
+class FamilyParameter:
     """A whole number of a family: its values in rising order, and how figures move with it.
 
     `laws`: the figures that are polynomials in it; `touches`: the parameters of layers that it changes, of which
@@ -69,13 +69,13 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Family:
+class DesignFamily:
     """A family: its name, what it is, for maps of how many spatial axes, its numbers, and the notation they make."""
 
     name: str
     told: str
     ranks: tuple[int, ...]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[FamilyParameter, ...]
     build: Callable[..., str]
     input: str
 
@@ -88,7 +88,7 @@ class Family:
         return total
 
 
-def limited(families: Sequence[Family], values: Mapping[str, Sequence[int]]) -> list[Family]:
+def limited(families: Sequence[DesignFamily], values: Mapping[str, Sequence[int]]) -> list[DesignFamily]:
     """The families with these values of their numbers, where they have them.
 
     Args:
@@ -105,7 +105,7 @@ def limited(families: Sequence[Family], values: Mapping[str, Sequence[int]]) -> 
         if not given or min(given) < 1:
             raise RfcalcError(f"{name} has no values", fix=f"give whole numbers from 1: {name}=3,5 or {name}=1..8")
 
-    def of(parameter: Parameter) -> Parameter:
+    def of(parameter: FamilyParameter) -> FamilyParameter:
         given = values.get(parameter.name)
         return parameter if given is None else replace(parameter, values=tuple(sorted(set(given))))
 
@@ -155,4 +155,4 @@ def _files() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_")))
 
 
-FAMILIES: Registry[Family] = Registry("family", _load)
+FAMILIES: Registry[DesignFamily] = Registry("family", _load)

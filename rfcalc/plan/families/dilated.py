@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, Sign, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, DesignFamily, FamilyParameter, Law, Sign, laws, moving
 
 
 def build(kernel: int, base: int, width: int, depth: int) -> str:
@@ -10,7 +10,7 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
     return f"conv{kernel}-{width} d({base}**i) relu x{depth}:i"
 
 
-def numbers(what: str, most: int, center: dict[str, Sign]) -> tuple[Parameter, ...]:
+def numbers(what: str, most: int, center: dict[str, Sign]) -> tuple[FamilyParameter, ...]:
     """The numbers of networks whose dilations grow by a factor, of at most so many layers or blocks, and how
     the centre moves with kernels, dilations and layers."""
     # What backward keeps is not said where sides may become unequal: they are padded in a map of their own.
@@ -33,14 +33,14 @@ def numbers(what: str, most: int, center: dict[str, Sign]) -> tuple[Parameter, .
     kernels = laws(costs=AREA, receptive_field=1)
     depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
     return (
-        Parameter("kernel", "size of every kernel", (2, 3, 5, 7), larger, kernels, ("kernel", "padding")),
-        Parameter("base", "factor of the dilations", (2, 3, 4, 5), faster, touches=("dilation", "padding")),
-        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("depth", what, tuple(range(1, most + 1)), deeper, depths),
+        FamilyParameter("kernel", "size of every kernel", (2, 3, 5, 7), larger, kernels, ("kernel", "padding")),
+        FamilyParameter("base", "factor of the dilations", (2, 3, 4, 5), faster, touches=("dilation", "padding")),
+        FamilyParameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
+        FamilyParameter("depth", what, tuple(range(1, most + 1)), deeper, depths),
     )
 
 
-FAMILY = Family(
+FAMILY = DesignFamily(
     "dilated",
     "k × k convolutions of stride 1 with dilations 1, b, b², …, a ReLU after each",
     (1, 2, 3),

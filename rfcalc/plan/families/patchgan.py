@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import WIDER, WIDTHS, Family, Parameter, moving
+from rfcalc.plan.families import WIDER, WIDTHS, DesignFamily, FamilyParameter, moving
 
 
 def build(width: int, depth: int) -> str:
@@ -26,13 +26,13 @@ DEEPER = moving(
     holes="0",
     runs="-",
 )
-FAMILY = Family(
+FAMILY = DesignFamily(
     "patchgan",
     "4 × 4 convolutions of stride 2, then two of stride 1: every output judges a patch",
     (2,),
     (
-        Parameter("width", "channels of the first layer", (16, 32, 64, 128), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("depth", "layers of stride 2", tuple(range(1, 7)), DEEPER, touches=("out_channels",)),
+        FamilyParameter("width", "channels of the first layer", (16, 32, 64, 128), WIDER, WIDTHS, ("out_channels",)),
+        FamilyParameter("depth", "layers of stride 2", tuple(range(1, 7)), DEEPER, touches=("out_channels",)),
     ),
     build,
     "3x256x256",

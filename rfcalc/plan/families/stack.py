@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, DesignFamily, FamilyParameter, Law, laws, moving
 
 
 def build(kernel: int, width: int, depth: int) -> str:
@@ -16,14 +16,14 @@ DEEPER = moving(
     stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", before="0", center="+", output="0"
 )
 DEPTHS = laws(rf=1, center=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 2))
-FAMILY = Family(
+FAMILY = DesignFamily(
     "stack",
     "k × k convolutions of stride 1, one after another, a ReLU after each",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (3, 5, 7, 9, 11), LARGER, KERNELS, ("kernel", "padding")),
-        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("depth", "layers", tuple(range(1, 257)), DEEPER, DEPTHS),
+        FamilyParameter("kernel", "size of every kernel", (3, 5, 7, 9, 11), LARGER, KERNELS, ("kernel", "padding")),
+        FamilyParameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
+        FamilyParameter("depth", "layers", tuple(range(1, 257)), DEEPER, DEPTHS),
     ),
     build,
     "3x224x224",

@@ -3,7 +3,7 @@ themselves; F = k₁ + s₁·(k − 1)·(sⁿ − 1)/(s − 1)."""
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, DesignFamily, FamilyParameter, Law, laws, moving
 
 
 def build(first: int, step: int, kernel: int, stride: int, width: int, depth: int) -> str:
@@ -33,17 +33,17 @@ COARSER = moving(
 KERNELS = laws(costs=AREA, receptive_field=1)
 DEEPER = moving(stride="+", rf="+", center="+", size="+", weight_layers="+", count="+", before="0", output="-")
 DEPTHS = laws(weights=1, biases=1, params=1, trainable=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
-FAMILY = Family(
+FAMILY = DesignFamily(
     "strided",
     "a convolution with kernel and stride of its own, then equal ones with a stride, a ReLU after each",
     (1, 2, 3),
     (
-        Parameter("first", "size of the first kernel", (3, 5, 7, 10), LARGER, KERNELS, ("kernel", "padding")),
-        Parameter("step", "stride of the first", (1, 2, 4, 5), COARSER, touches=("stride", "padding")),
-        Parameter("kernel", "size of the other kernels", (2, 3, 5), LARGER, KERNELS, ("kernel", "padding")),
-        Parameter("stride", "stride of the others", (1, 2, 3), COARSER, touches=("stride", "padding")),
-        Parameter("width", "channels", (8, 16, 32, 64, 128), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("depth", "layers behind the first", tuple(range(1, 9)), DEEPER, DEPTHS),
+        FamilyParameter("first", "size of the first kernel", (3, 5, 7, 10), LARGER, KERNELS, ("kernel", "padding")),
+        FamilyParameter("step", "stride of the first", (1, 2, 4, 5), COARSER, touches=("stride", "padding")),
+        FamilyParameter("kernel", "size of the other kernels", (2, 3, 5), LARGER, KERNELS, ("kernel", "padding")),
+        FamilyParameter("stride", "stride of the others", (1, 2, 3), COARSER, touches=("stride", "padding")),
+        FamilyParameter("width", "channels", (8, 16, 32, 64, 128), WIDER, WIDTHS, ("out_channels",)),
+        FamilyParameter("depth", "layers behind the first", tuple(range(1, 9)), DEEPER, DEPTHS),
     ),
     build,
     "3x224x224",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import Family
+from rfcalc.plan.families import DesignFamily
 from rfcalc.plan.families.dilated import numbers
 
 
@@ -13,7 +13,7 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
     return f"conv1-{width} > (({conv} relu {conv} relu) + identity) relu x{depth}:i"
 
 
-FAMILY = Family(
+FAMILY = DesignFamily(
     "tcn",
     "causal residual blocks of two dilated convolutions, dilations 1, b, b², …",
     (1,),

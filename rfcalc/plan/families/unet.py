@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import WIDER, WIDTHS, Family, Parameter, laws, moving
+from rfcalc.plan.families import WIDER, WIDTHS, DesignFamily, FamilyParameter, laws, moving
 
 
 def build(kernel: int, width: int, convs: int, depth: int) -> str:
@@ -21,15 +21,15 @@ def build(kernel: int, width: int, convs: int, depth: int) -> str:
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="", holes="0")
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", output="0")
 DEPTHS = laws(costs=1, weight_layers=1, count=1)
-FAMILY = Family(
+FAMILY = DesignFamily(
     "unet",
     "an encoder by max pooling, a decoder by transposed convolutions, skips, sizes kept",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (3, 5), LARGER, touches=("kernel", "padding")),
-        Parameter("width", "channels of the first level", (8, 16, 32, 64), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
-        Parameter("depth", "levels below the first", tuple(range(1, 7)), {**DEEPER, "runs": "-"}),
+        FamilyParameter("kernel", "size of every kernel", (3, 5), LARGER, touches=("kernel", "padding")),
+        FamilyParameter("width", "channels of the first level", (8, 16, 32, 64), WIDER, WIDTHS, ("out_channels",)),
+        FamilyParameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
+        FamilyParameter("depth", "levels below the first", tuple(range(1, 7)), {**DEEPER, "runs": "-"}),
     ),
     build,
     "1x256x256",

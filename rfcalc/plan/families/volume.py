@@ -4,7 +4,7 @@ halved; an axis that is not, is pooled by 1. Kernels are 1 along an axis until i
 
 from __future__ import annotations
 
-from rfcalc.plan.families import WIDER, WIDTHS, Family, Parameter, laws, moving
+from rfcalc.plan.families import WIDER, WIDTHS, DesignFamily, FamilyParameter, laws, moving
 
 LEAST = 4  # positions that are left of an axis at the lowest level
 
@@ -32,15 +32,17 @@ def build(spacing: int, width: int, convs: int, depth: int, shape: tuple[int, ..
 
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", output="0")
 DEPTHS = laws(costs=1, weight_layers=1, count=1)
-FAMILY = Family(
+FAMILY = DesignFamily(
     "volume",
     "U-Nets for volumes: pools per axis as long as four positions are left and spacings are alike",
     (3,),
     (
-        Parameter("spacing", "how many times coarser the first axis is", (1,), touches=("kernel", "padding", "stride")),
-        Parameter("width", "channels of the first level", (8, 16, 32), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
-        Parameter("depth", "levels below the first", tuple(range(1, 7)), DEEPER),
+        FamilyParameter(
+            "spacing", "how many times coarser the first axis is", (1,), touches=("kernel", "padding", "stride")
+        ),
+        FamilyParameter("width", "channels of the first level", (8, 16, 32), WIDER, WIDTHS, ("out_channels",)),
+        FamilyParameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
+        FamilyParameter("depth", "levels below the first", tuple(range(1, 7)), DEEPER),
     ),
     build,
     "1x32x128x128",

@@ -1,7 +1,7 @@
 """Variants of a given network: what may be changed, a file a kind of change, which holds a `MOVE`.
 
-A move looks at a network and gives choices; a choice has options, each a change of a `Draft` and words for it. Any
-combination of options is a variant, one for each choice. A change that cannot be made says why (`CannotChange`);
+A move looks at a network and gives choices; a choice has options, each a change of a `NetworkDraft` and words for it.
+Any combination of options is a variant, one for each choice. A change that cannot be made says why (`CannotChange`);
 whether the result runs and keeps the output is seen by walking it. Adding a move is adding a file with a `MOVE` in it.
 """
 
@@ -36,7 +36,7 @@ class Piece(NamedTuple):
     group: str = ""
 
 
-class Draft:
+class NetworkDraft:
     """The nodes of a network, to be changed in place.
 
     Attributes:
@@ -109,7 +109,7 @@ class Draft:
         return Network.from_nodes(listed, self.report.inputs, groups=groups, outputs=tuple(self.outputs))
 
 
-class Option(NamedTuple):
+class VariantOption(NamedTuple):
     """One way to change a network: words for it, and the change; without a change everything stays.
 
     `amount`: of changes that are larger or smaller, how far this one leads away from the network; `changes`: how many
@@ -117,15 +117,15 @@ class Option(NamedTuple):
     """
 
     told: str
-    change: Callable[[Draft], None] | None = None
+    change: Callable[[NetworkDraft], None] | None = None
     amount: Fraction = Fraction(0)
     changes: int = 1
 
 
-STAYS = Option("as it is")
+STAYS = VariantOption("as it is")
 
 
-class Asked(NamedTuple):
+class MoveRequest(NamedTuple):
     """What is asked of a move: how many options there is room for, whether it is the only move, factors of channels."""
 
     room: int
@@ -134,12 +134,12 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Choice:
+class VariantChoice:
     """What may be chosen at one place of a network; the first option leaves it as it is. `more`: how many options there
     are beside, all of which are known to come after these."""
 
     name: str
-    options: tuple[Option, ...]
+    options: tuple[VariantOption, ...]
     more: int = 0
 
 
@@ -150,7 +150,7 @@ class Move:
 
     name: str
     told: str
-    choices: Callable[[Report, Asked], list[Choice]]
+    choices: Callable[[Report, MoveRequest], list[VariantChoice]]
     order: int
     costs_more: bool = False
 

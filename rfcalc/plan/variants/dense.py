@@ -23,7 +23,18 @@ from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.sliding import Rounding
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import relation
-from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, along, windowed, with_geometry
+from rfcalc.plan.variants import (
+    STAYS,
+    CannotChange,
+    Move,
+    MoveRequest,
+    NetworkDraft,
+    VariantChoice,
+    VariantOption,
+    along,
+    windowed,
+    with_geometry,
+)
 from rfcalc.report import Report
 
 
@@ -39,7 +50,7 @@ def _factors(report: Report) -> list[tuple[Fraction, ...] | None]:
     return found
 
 
-def _change(most: int, draft: Draft) -> None:
+def _change(most: int, draft: NetworkDraft) -> None:
     """No map before the outputs has a stride of more than `most`."""
     report = draft.report
     network = report.network
@@ -191,16 +202,18 @@ def _whole(report: Report, position: int) -> bool:
     return True
 
 
-def choices(report: Report, asked: Asked) -> list[Choice]:
+def choices(report: Report, asked: MoveRequest) -> list[VariantChoice]:
     """The largest stride that is left, of those that occur before the outputs."""
     found = {int(max(s)) for s in _factors(report) if s and max(s) == int(max(s)) >= 1}
     most = max(found, default=1)
     options = [
-        Option(f"dilations for strides beyond {n}" if n > 1 else "dilations for all strides", partial(_change, n))
+        VariantOption(
+            f"dilations for strides beyond {n}" if n > 1 else "dilations for all strides", partial(_change, n)
+        )
         for n in sorted(found, reverse=True)
         if n < most
     ]
-    return [Choice("dense", (STAYS, *options))] if options else []
+    return [VariantChoice("dense", (STAYS, *options))] if options else []
 
 
 MOVE = Move("dense", "dilations for strides: every position of the output, with the same weights", choices, 2, True)

@@ -12,7 +12,17 @@ from typing import Any
 from rfcalc.core.layer import IN_PLACE, Layer
 from rfcalc.core.size import is_number
 from rfcalc.plan.partitions import DilatedKernel, cheapest
-from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, along, windowed, with_geometry
+from rfcalc.plan.variants import (
+    STAYS,
+    Move,
+    MoveRequest,
+    NetworkDraft,
+    VariantChoice,
+    VariantOption,
+    along,
+    windowed,
+    with_geometry,
+)
 from rfcalc.report import Report
 
 LARGEST = 31  # kernels beyond this are left as they are
@@ -57,7 +67,7 @@ def _large(report: Report) -> dict[int, list[str]]:
     return found
 
 
-def _change(names: list[str], parts: tuple[DilatedKernel, ...], draft: Draft) -> None:
+def _change(names: list[str], parts: tuple[DilatedKernel, ...], draft: NetworkDraft) -> None:
     for name in names:
         layer: Any = draft.pieces[name].layer
         rank = draft.report[name].shape.rank
@@ -78,7 +88,7 @@ def _change(names: list[str], parts: tuple[DilatedKernel, ...], draft: Draft) ->
         draft.chain(name, stack)
 
 
-def choices(report: Report, asked: Asked) -> list[Choice]:
+def choices(report: Report, asked: MoveRequest) -> list[VariantChoice]:
     """For each size of large kernels, the cheapest stacks."""
     found = []
     for k, names in sorted(_large(report).items(), reverse=True):
@@ -91,8 +101,8 @@ def choices(report: Report, asked: Asked) -> list[Choice]:
                 if (n := sum(p.kernel == size for p in parts))
             )  # fmt: skip
             told = f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''}: kernel {k} as {kernels}"
-            options.append(Option(told, partial(_change, names, parts)))
-        found.append(Choice(f"kernels of {k}", tuple(options)))
+            options.append(VariantOption(told, partial(_change, names, parts)))
+        found.append(VariantChoice(f"kernels of {k}", tuple(options)))
     return found
 
 

@@ -9,11 +9,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, windowed, with_geometry
+from rfcalc.plan.variants import (
+    STAYS,
+    CannotChange,
+    Move,
+    MoveRequest,
+    NetworkDraft,
+    VariantChoice,
+    VariantOption,
+    windowed,
+    with_geometry,
+)
 from rfcalc.report import Report
 
 
-def _convolution(draft: Draft, name: str) -> bool:
+def _convolution(draft: NetworkDraft, name: str) -> bool:
     layer: Any = draft.pieces[name].layer
     report = draft.report
     if not layer.weight_layers or len(draft.pieces[name].reads) != 1:
@@ -21,12 +31,12 @@ def _convolution(draft: Draft, name: str) -> bool:
     return windowed(report, report.network.position(name)) and not isinstance(layer.padding, str)
 
 
-def _strided(draft: Draft, name: str) -> bool:
+def _strided(draft: NetworkDraft, name: str) -> bool:
     layer: Any = draft.pieces[name].layer
     return any(s != 1 for s in layer.stride)
 
 
-def _pairs(draft: Draft) -> list[tuple[str, str]]:
+def _pairs(draft: NetworkDraft) -> list[tuple[str, str]]:
     """Neighbouring convolutions on a chain: only what folds stands between them, and nothing else reads there."""
     found = []
     for name in draft.pieces:
@@ -42,7 +52,7 @@ def _pairs(draft: Draft) -> list[tuple[str, str]]:
 
 def _moves(report: Report, later: bool) -> list[tuple[str, str]]:
     """(from, to) for every stride that can be moved."""
-    draft = Draft(report)
+    draft = NetworkDraft(report)
     found = []
     for first, second in _pairs(draft):
         source, goal = (first, second) if later else (second, first)
@@ -51,7 +61,7 @@ def _moves(report: Report, later: bool) -> list[tuple[str, str]]:
     return found
 
 
-def _change(moves: list[tuple[str, str]], draft: Draft) -> None:
+def _change(moves: list[tuple[str, str]], draft: NetworkDraft) -> None:
     for source, goal in moves:
         if source not in draft.pieces or goal not in draft.pieces:
             raise CannotChange(f"{source} is not there any more")
@@ -61,7 +71,7 @@ def _change(moves: list[tuple[str, str]], draft: Draft) -> None:
         draft.replace(goal, with_geometry(draft.pieces[goal].layer, stride=stride))
 
 
-def choices(report: Report, asked: Asked) -> list[Choice]:
+def choices(report: Report, asked: MoveRequest) -> list[VariantChoice]:
     """All strides one later, or one earlier, or, where there are few, each by itself."""
     options = [STAYS]
     for later, word in ((True, "later"), (False, "earlier")):
@@ -70,8 +80,8 @@ def choices(report: Report, asked: Asked) -> list[Choice]:
         for group in groups:
             if group:
                 names = ", ".join(f"{a} to {b}" for a, b in group[:3]) + (" …" if len(group) > 3 else "")
-                options.append(Option(f"strides one convolution {word}: {names}", partial(_change, group)))
-    return [Choice("strides", tuple(options))] if len(options) > 1 else []
+                options.append(VariantOption(f"strides one convolution {word}: {names}", partial(_change, group)))
+    return [VariantChoice("strides", tuple(options))] if len(options) > 1 else []
 
 
 MOVE = Move("strides", "strides in the convolution before or after", choices, 0)

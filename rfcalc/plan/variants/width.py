@@ -18,7 +18,16 @@ from rfcalc.core.errors import LayerError, RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, with_geometry
+from rfcalc.plan.variants import (
+    STAYS,
+    CannotChange,
+    Move,
+    MoveRequest,
+    NetworkDraft,
+    VariantChoice,
+    VariantOption,
+    with_geometry,
+)
 from rfcalc.report import Report
 
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
@@ -49,7 +58,7 @@ def _alone(layer: Layer) -> bool:
     return layer.arity[1] == 0 and hasattr(layer, "dims")
 
 
-def ends(draft: Draft) -> set[str]:
+def ends(draft: NetworkDraft) -> set[str]:
     """The layers that make the channels of an output: none with weights of that kind stands behind them."""
     found: set[str] = set()
     waiting, seen = list(draft.outputs), set()
@@ -66,7 +75,7 @@ def ends(draft: Draft) -> set[str]:
     return found
 
 
-def _depthwise(draft: Draft, name: str) -> bool:
+def _depthwise(draft: NetworkDraft, name: str) -> bool:
     groups = getattr(draft.pieces[name].layer, "groups", 1)
     if name not in draft.report.network.positions:
         return False
@@ -80,7 +89,7 @@ class Ties:
 
     def __init__(self, report: Report) -> None:
         self._towards: dict[str, str] = {}
-        draft = Draft(report)
+        draft = NetworkDraft(report)
         shared: dict[str, str] = {}  # by group, the first layer of it
         makers: dict[str, tuple[str, ...]] = dict.fromkeys(report.inputs, ())  # of a map's channels
         for name, piece in draft.pieces.items():
@@ -153,7 +162,7 @@ def stages(report: Report) -> dict[tuple[int, ...], list[str]]:
     return dict(sorted(found.items(), reverse=True))
 
 
-def rescaled(draft: Draft, factors: Mapping[str, Fraction], known: Rescaled | None = None) -> None:
+def rescaled(draft: NetworkDraft, factors: Mapping[str, Fraction], known: Rescaled | None = None) -> None:
     """Scale the channels of layers, each by its own factor; `known`: what came of a layer in other variants."""
     known = {} if known is None else known
     shapes = dict(draft.report.inputs)
@@ -245,15 +254,17 @@ def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], facto
     return more
 
 
-def choices(report: Report, asked: Asked) -> list[Choice]:
+def choices(report: Report, asked: MoveRequest) -> list[VariantChoice]:
     """One factor for the whole network, or, as far as there is room, one for each stage."""
     there = stages(report)
     if not there:
         return []
     whole, known = asked.factors or FACTORS, Rescaled()
-    options = [Option(f"channels × {f}", partial(rescaled, factors=_of(there, f), known=known), away(f)) for f in whole]
+    options = [
+        VariantOption(f"channels × {f}", partial(rescaled, factors=_of(there, f), known=known), away(f)) for f in whole
+    ]
     options += _by_stage(there, asked, asked.room - len(options) - 1, known) if len(there) > 1 else ()
-    return [Choice("channels", (STAYS, *options))]
+    return [VariantChoice("channels", (STAYS, *options))]
 
 
 def _of(there: Mapping[tuple[int, ...], list[str]], factor: Fraction) -> dict[str, Fraction]:
@@ -265,7 +276,9 @@ def away(factor: Fraction) -> Fraction:
     return max(factor, 1 / factor) - 1
 
 
-def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: int, known: Rescaled) -> Iterator[Option]:
+def _by_stage(
+    there: Mapping[tuple[int, ...], list[str]], asked: MoveRequest, room: int, known: Rescaled
+) -> Iterator[VariantOption]:
     """A factor for each stage: all combinations of as many factors as there is room for, else one stage at a time."""
     lists: Sequence[tuple[Fraction, ...]] = (asked.factors,) if asked.factors else OF_STAGES
     for factors in lists:
@@ -285,7 +298,9 @@ def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: in
         factors_of = {name: f for size, f in changed for name in there[size]}
         told = ", ".join(f"{'x'.join(map(str, size)) or 'vectors'} × {f}" for size, f in changed)
         amount = sum((away(f) for _, f in changed), Fraction(0)) / len(there)
-        yield Option(f"channels of {told}", partial(rescaled, factors=factors_of, known=known), amount, len(changed))
+        yield VariantOption(
+            f"channels of {told}", partial(rescaled, factors=factors_of, known=known), amount, len(changed)
+        )
 
 
 MOVE = Move("width", "channels scaled, of all stages or of each, those of the outputs as they are", choices, 3)

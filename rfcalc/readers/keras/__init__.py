@@ -14,8 +14,8 @@ from rfcalc.core.shape import Shape, corrected, mistaken
 from rfcalc.readers.configuration import dims, malformed, shown
 from rfcalc.readers.imported import Imported, input_shapes
 from rfcalc.readers.keras.archive import parse, read_file
-from rfcalc.readers.keras.build import Build, Value
-from rfcalc.readers.keras.graph import MODELS, Scope, Tensor, entries, input_dims, model, references, subclassed
+from rfcalc.readers.keras.build import Build, KerasValue
+from rfcalc.readers.keras.graph import MODELS, LayerOutput, Scope, entries, input_dims, model, references, subclassed
 from rfcalc.readers.keras.layers import translate
 
 USUAL = 224  # of a free side of an image
@@ -104,8 +104,8 @@ def _read(data: Any, given: Any, live: Any) -> Imported:
     return found if live is None else _counted(build, outputs, found, live)
 
 
-def _values(value: Any) -> Iterator[Value]:
-    if isinstance(value, Value):
+def _values(value: Any) -> Iterator[KerasValue]:
+    if isinstance(value, KerasValue):
         yield value
     elif isinstance(value, Mapping):
         for v in value.values():
@@ -115,7 +115,7 @@ def _values(value: Any) -> Iterator[Value]:
             yield from _values(v)
 
 
-def _counted(build: Build, outputs: list[Value], found: Imported, live: Any) -> Imported:
+def _counted(build: Build, outputs: list[KerasValue], found: Imported, live: Any) -> Imported:
     """The result with the parameters of the model compared: all that it keeps, less what the algebra calls buffers."""
     from rfcalc.graph.forward import forward, shapes_of_inputs
 
@@ -154,7 +154,7 @@ def _channels_last(config: Mapping[str, Any]) -> bool:
     return not first
 
 
-def _inputs(build: Build, data: Mapping[str, Any], given: Any) -> dict[str, Value]:
+def _inputs(build: Build, data: Mapping[str, Any], given: Any) -> dict[str, KerasValue]:
     """The inputs by the names of their layers, with the sizes given, the model's, or the usual ones."""
     declared = _declared(data)
     shapes = input_shapes(given, list(declared))
@@ -188,7 +188,7 @@ def _declared(data: Mapping[str, Any]) -> dict[str, tuple[int | None, ...] | Non
     waiting = [references(config.get("input_layers"), "the model")]
     while waiting:
         value = waiting.pop(0)
-        if isinstance(value, Tensor):
+        if isinstance(value, LayerOutput):
             found[value.layer] = input_dims(by_name.get(value.layer, {}))
         else:
             waiting[:0] = value.values() if isinstance(value, Mapping) else value

@@ -29,7 +29,7 @@ Order = tuple[int, ...]
 Held = built.Value
 
 
-class Value(NamedTuple):
+class KerasValue(NamedTuple):
     """A map: the builder's value, whose first axis is the batch; the shape of its node; which of Keras' axes (counted
     without the batch) each axis after the first is.
 
@@ -102,7 +102,7 @@ class Build:
         count = len(self.graph.inputs)
         return self.graph.inputs[node] if node < count else self.graph.nodes[node - count].label
 
-    def alias(self, name: str, value: Value) -> None:
+    def alias(self, name: str, value: KerasValue) -> None:
         """Another name for a value: that of a nested model whose output it is, or of a layer that changes nothing."""
         self._aliases[name] = value.held.node
 
@@ -124,20 +124,20 @@ class Build:
             return max(rank - 1, 0)
         return 1 if self.frames and rank > 2 else 0
 
-    def input(self, name: str, dims: Sequence[int]) -> Value:
+    def input(self, name: str, dims: Sequence[int]) -> KerasValue:
         """An input of these sizes, as Keras has them; its own are channels first."""
         rank = len(dims)
         order = channels_first(rank, self.channel_axis(rank)) if rank else (0,)
         shape = Shape(*(dims[k] for k in order)) if dims else Shape(1)
         held = self.graph.input(self.name(name), shape, (1, *shape.dims), 0)
-        return Value(held, shape, order)
+        return KerasValue(held, shape, order)
 
-    def value(self, held: Held, order: Order) -> Value:
-        return Value(held, self.graph.shape(held), order)
+    def value(self, held: Held, order: Order) -> KerasValue:
+        return KerasValue(held, self.graph.shape(held), order)
 
     def add(
-        self, layer: Layer, inputs: Sequence[Value], name: str, order: Order | None = None, owner: str = ""
-    ) -> Value:
+        self, layer: Layer, inputs: Sequence[KerasValue], name: str, order: Order | None = None, owner: str = ""
+    ) -> KerasValue:
         """A node for one of Keras' layers.
 
         Args:
@@ -153,7 +153,7 @@ class Build:
         except RfcalcError as error:
             told = ", ".join(f"{self.name_of(v.held.node)} {v.shape}" for v in inputs[:6])
             raise error.at(f"{name} ({layer.notation()})", f"it reads {told}" if told else None) from None
-        first = inputs[0] if inputs else Value(Held(0, (1,), 0), shape, tuple(range(len(shape.dims))))
+        first = inputs[0] if inputs else KerasValue(Held(0, (1,), 0), shape, tuple(range(len(shape.dims))))
         batch, extra = first.held.batch, first.held.extra
         dims = (*(() if batch is None else (1,)), *shape.dims[extra:])
         held = self.graph.add(layer, [v.held.node for v in inputs], dims, batch, label=name, extra=extra)
@@ -161,9 +161,9 @@ class Build:
             self.graph.own(held, (owner,))
         order = first.order if order is None else order
         packed = first.packed if len(inputs) == 1 and len(order) == 1 else None
-        return Value(held, shape, order, packed)
+        return KerasValue(held, shape, order, packed)
 
-    def made(self, held: Held, order: Order, name: str) -> Value:
+    def made(self, held: Held, order: Order, name: str) -> KerasValue:
         """What the builder made for one of Keras' layers, which is called after it."""
         made = self.graph.nodes[held.node - len(self.graph.inputs)] if held.node >= len(self.graph.inputs) else None
         if made is None or (made.label and made.label not in self._helpers):
@@ -173,7 +173,7 @@ class Build:
         self._name_helpers()
         return self.value(held, order)
 
-    def arranged(self, value: Value, order: Order) -> Value:
+    def arranged(self, value: KerasValue, order: Order) -> KerasValue:
         """The value with its axes in this order."""
         value = self.settled(value)
         if value.order == order:
@@ -186,11 +186,11 @@ class Build:
             self._name_helpers()
         return self.value(found, order)
 
-    def plain(self, value: Value) -> Value:
+    def plain(self, value: KerasValue) -> KerasValue:
         """The value with its axes in Keras' order."""
         return self.arranged(value, tuple(range(value.rank)))
 
-    def settled(self, value: Value) -> Value:
+    def settled(self, value: KerasValue) -> KerasValue:
         """The value; a vector that was flattened in another order than Keras' is put into that first."""
         if value.packed is None:
             return value
@@ -204,7 +204,7 @@ class Build:
             self._name_helpers()
         return self.value(self._arranged[key], (0,))
 
-    def alike(self, values: Sequence[Value]) -> list[Value]:
+    def alike(self, values: Sequence[KerasValue]) -> list[KerasValue]:
         """Values of equal rank in one order: that of the first one."""
         first = next((v for v in values if v.packed is None), values[0])
         if all(v.order == first.order for v in values) and (
@@ -216,8 +216,8 @@ class Build:
     # --- what was read -----------------------------------------------------------------------------------------
 
     def not_understood(
-        self, operator: str, inputs: Sequence[Value], dims: Sequence[int], name: str, why: str = ""
-    ) -> Value:
+        self, operator: str, inputs: Sequence[KerasValue], dims: Sequence[int], name: str, why: str = ""
+    ) -> KerasValue:
         """A node for an operator that was not understood; `dims` is the shape that Keras says it makes."""
         self._name_helpers()
         rank = len(dims)
@@ -237,7 +237,7 @@ class Build:
         self._names.difference_update(gone)
         self._aliases = {name: node for name, node in self._aliases.items() if node < count}
 
-    def expect(self, value: Value, dims: Sequence[int | None] | None) -> None:
+    def expect(self, value: KerasValue, dims: Sequence[int | None] | None) -> None:
         """Note the shape that Keras has for a value, to be compared with the algebra's."""
         if dims is None or not self.compare or value.held.node < len(self.graph.inputs):
             return
@@ -261,7 +261,7 @@ class Build:
             )
         self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *lead, *told)
 
-    def finish(self, outputs: Sequence[Value], name: str, params: int | None = None) -> Imported:
+    def finish(self, outputs: Sequence[KerasValue], name: str, params: int | None = None) -> Imported:
         """The importer's result, checked: see `rfcalc.readers.imported`."""
         self._name_helpers()
         graph = self.graph

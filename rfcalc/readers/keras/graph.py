@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rfcalc.core.errors import NetworkError, RfcalcError
 from rfcalc.readers.configuration import Fields, dims, malformed, shown
-from rfcalc.readers.keras.build import Build, Value
+from rfcalc.readers.keras.build import Build, KerasValue
 
 MODELS = ("Functional", "Sequential", "Model")
 DEEPEST = 20  # models inside models
@@ -16,7 +16,7 @@ DEEPEST_ARGUMENTS = 12
 MOST_OUTPUTS = 1000  # of one layer
 
 
-class Tensor(NamedTuple):
+class LayerOutput(NamedTuple):
     """A reference to what a layer made at one of its uses."""
 
     layer: str
@@ -55,12 +55,12 @@ class LayerCall(NamedTuple):
     built: Mapping[str, Any]
 
     @property
-    def inputs(self) -> list[Value]:
+    def inputs(self) -> list[KerasValue]:
         """All maps that it reads, in order."""
-        return list(flat((self.args, self.kwargs), Value))
+        return list(flat((self.args, self.kwargs), KerasValue))
 
     @property
-    def x(self) -> Value:
+    def x(self) -> KerasValue:
         """The one map that it reads first."""
         found = self.inputs
         if not found:
@@ -77,7 +77,7 @@ def flat(value: Any, kind: type[T]) -> Iterator[T]:
             yield from flat(v, kind)
 
 
-def model(build: Build, data: Any, inputs: list[Value] | dict[str, Value], scope: Scope) -> Any:
+def model(build: Build, data: Any, inputs: list[KerasValue] | dict[str, KerasValue], scope: Scope) -> Any:
     """The outputs of a model, as its configuration nests them."""
     kind, config = data.get("class_name"), data.get("config")
     if scope.depth > DEEPEST:
@@ -137,7 +137,7 @@ def _sequential(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
         built = follower.get("build_config")
         known = dims(built.get("input_shape"), name) if isinstance(built, Mapping) else None
         value = call(build, entry, name, (value,), {}, scope, (known,))
-        if isinstance(value, (list, tuple)) and not isinstance(value, Value):
+        if isinstance(value, (list, tuple)) and not isinstance(value, KerasValue):
             raise malformed(name, "a layer of a Sequential model makes several maps")
     return value
 
@@ -147,7 +147,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
     by_name = dict(listed)
     if len(by_name) != len(listed):
         raise malformed(scope.path or "the model", "two of its layers have one name")
-    order = [t.layer for t in flat(references(config.get("input_layers"), scope.path), Tensor)]
+    order = [t.layer for t in flat(references(config.get("input_layers"), scope.path), LayerOutput)]
     if isinstance(inputs, dict):
         bound = inputs
     elif len(order) == len(inputs):
@@ -163,7 +163,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
             raise malformed(name, "its connections are no list")
         for use, node in enumerate(nodes):
             uses[name, use] = arguments(node, name)
-            for t in flat(uses[name, use], Tensor):
+            for t in flat(uses[name, use], LayerOutput):
                 read[t.layer, t.use] = max(read.get((t.layer, t.use), 0), t.output)
                 if t.dims is not None:
                     known[t.layer, t.use, t.output] = t.dims
@@ -175,7 +175,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
         count = min(read.get(key, 0), MOST_OUTPUTS) + 1
         shapes = [known.get((name, use, i), told.get((name, use, i))) for i in range(count)]
         found = call(build, by_name[name], name, args, kwargs, scope, tuple(shapes))
-        made[key] = list(flat(found, Value))
+        made[key] = list(flat(found, KerasValue))
         if not made[key]:
             raise malformed(name, "the layer makes nothing")
     return _filled(_recounted(references(config.get("output_layers"), scope.path), uses, read), made)
@@ -188,7 +188,7 @@ def _recounted(refs: Any, uses: Mapping[tuple[str, int], Any], read: Mapping[tup
     one another). Uses that no layer reads are outputs: the last of them is the last that is named.
     """
     named: dict[str, int] = {}
-    for t in flat(refs, Tensor):
+    for t in flat(refs, LayerOutput):
         named[t.layer] = max(named.get(t.layer, 0), t.use)
     shift = {}
     for name, most in named.items():
@@ -198,7 +198,7 @@ def _recounted(refs: Any, uses: Mapping[tuple[str, int], Any], read: Mapping[tup
             shift[name] = most - max(free or own)
 
     def moved(value: Any) -> Any:
-        if isinstance(value, Tensor):
+        if isinstance(value, LayerOutput):
             return value._replace(use=value.use - shift.get(value.layer, 0))
         if isinstance(value, Mapping):
             return {k: moved(v) for k, v in value.items()}
@@ -210,7 +210,7 @@ def _recounted(refs: Any, uses: Mapping[tuple[str, int], Any], read: Mapping[tup
 def _told_outputs(live: Any, written: Any, where: str) -> dict[tuple[str, int, int], tuple[int | None, ...]]:
     """The shapes of a model's outputs, where the model itself was given: no layer reads them, so no layer tells."""
     shapes = [getattr(t, "shape", None) for t in getattr(live, "outputs", None) or ()]
-    refs = list(flat(references(written, where), Tensor))
+    refs = list(flat(references(written, where), LayerOutput))
     if len(refs) != len(shapes):
         return {}
     found = {}
@@ -228,7 +228,9 @@ def _in_order(uses: Mapping[tuple[str, int], Any], made: Mapping[tuple[str, int]
         NetworkError: a cycle, or a reference to nothing.
     """
     state: dict[tuple[str, int], int] = {}
-    needs = {key: list(dict.fromkeys((t.layer, t.use) for t in flat(parts, Tensor))) for key, parts in uses.items()}
+    needs = {
+        key: list(dict.fromkeys((t.layer, t.use) for t in flat(parts, LayerOutput))) for key, parts in uses.items()
+    }
     for root in uses:
         stack = [root]
         while stack:
@@ -254,7 +256,7 @@ def _in_order(uses: Mapping[tuple[str, int], Any], made: Mapping[tuple[str, int]
 
 
 def arguments(node: Any, where: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of one use, with a `Tensor` for each map: as Keras 3 writes them, or Keras 2."""
+    """The arguments of one use, with a `LayerOutput` for each map: as Keras 3 writes them, or Keras 2."""
     if isinstance(node, Mapping):
         args, kwargs = node.get("args", []), node.get("kwargs", {})
         if not isinstance(args, list) or not isinstance(kwargs, Mapping):
@@ -284,11 +286,11 @@ def _argument(value: Any, where: str, depth: int) -> Any:
     return {k: _argument(v, where, depth + 1) for k, v in value.items()}
 
 
-def _reference(value: Any, where: str) -> Tensor:
+def _reference(value: Any, where: str) -> LayerOutput:
     if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
         name, use, index = value
         if all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1_000_000 for n in (use, index)):
-            return Tensor(name, use, index, None)
+            return LayerOutput(name, use, index, None)
     raise malformed(where, f"{shown(value)} names no map", "a reference is [layer, use, output]")
 
 
@@ -305,12 +307,12 @@ def references(value: Any, where: str, depth: int = 0) -> Any:
 
 def _filled(value: Any, made: Mapping[tuple[str, int], list[Any]]) -> Any:
     """The arguments with the values for the references."""
-    if isinstance(value, Tensor):
+    if isinstance(value, LayerOutput):
         found = made.get((value.layer, value.use))
         if found is None or value.output >= len(found):
             raise NetworkError(f"output {value.output} of {shown(value.layer)} is read, and nothing makes it")
         return found[value.output]
-    if isinstance(value, tuple) and not isinstance(value, Value):
+    if isinstance(value, tuple) and not isinstance(value, KerasValue):
         return tuple(_filled(v, made) for v in value)
     if isinstance(value, list):
         return [_filled(v, made) for v in value]
@@ -335,8 +337,8 @@ def call(
     if kind in MODELS and isinstance(entry.get("config"), (Mapping, list)):
         label = build.name(f"{scope.prefix}{name}")
         inside = Scope(f"{label}.", f"{owner}/", live, scope.depth + 1)
-        outputs = model(build, entry, list(flat((args, kwargs), Value)), inside)
-        if isinstance(outputs, Value):
+        outputs = model(build, entry, list(flat((args, kwargs), KerasValue)), inside)
+        if isinstance(outputs, KerasValue):
             build.alias(label, outputs)
         return outputs
     built = entry.get("build_config")
@@ -347,7 +349,7 @@ def call(
             f"{scope.prefix}{name}", owner, known, built if isinstance(built, Mapping) else {},
         ),
     )  # fmt: skip
-    for value, told in zip(flat(found, Value), known, strict=False):
+    for value, told in zip(flat(found, KerasValue), known, strict=False):
         build.expect(value, told)
     return found
 

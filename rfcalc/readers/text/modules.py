@@ -31,7 +31,7 @@ class Module(NamedTuple):
     where: str
 
 
-class Made(NamedTuple):
+class WrittenLayer(NamedTuple):
     """A layer, and what its text says that it reads: channels (or features), and how many spatial axes."""
 
     layer: Layer
@@ -41,7 +41,7 @@ class Made(NamedTuple):
 
 class _Known(NamedTuple):
     parameters: tuple[str, ...]
-    make: Callable[[Fields, int], Made]
+    make: Callable[[Fields, int], WrittenLayer]
 
 
 CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode")
@@ -68,7 +68,7 @@ def _border(f: Fields) -> str:
     return f.word("padding_mode", "zeros")
 
 
-def _conv(f: Fields, rank: int) -> Made:
+def _conv(f: Fields, rank: int) -> WrittenLayer:
     padding = f.get("padding", 0)
     if isinstance(padding, str):
         padding = {"same": "same", "valid": 0}.get(padding, padding)
@@ -79,14 +79,14 @@ def _conv(f: Fields, rank: int) -> Made:
         padding=padding, dilation=_size(f, "dilation", rank, 1), groups=f.integer("groups", 1),
         bias=f.flag("bias", True), border=_border(f),
     )  # fmt: skip
-    return Made(made, f.integer("in_channels"), rank)
+    return WrittenLayer(made, f.integer("in_channels"), rank)
 
 
-def _same(f: Fields, rank: int) -> Made:
+def _same(f: Fields, rank: int) -> WrittenLayer:
     """timm's Conv2dSame: TensorFlow's padding."""
     made, reads, rank_ = _conv(Fields({**f.data, "padding": 0}, f.where), rank)
     assert isinstance(made, Conv)
-    return Made(
+    return WrittenLayer(
         Conv(
             made.out_channels, made.kernel, stride=made.stride, padding="SAME", dilation=made.dilation,
             groups=made.groups, bias=made.bias,
@@ -94,16 +94,16 @@ def _same(f: Fields, rank: int) -> Made:
     )  # fmt: skip
 
 
-def _transpose(f: Fields, rank: int) -> Made:
+def _transpose(f: Fields, rank: int) -> WrittenLayer:
     made = ConvTranspose(
         f.integer("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1),
         padding=_size(f, "padding", rank, 0), output_padding=_size(f, "output_padding", rank, 0),
         dilation=_size(f, "dilation", rank, 1), groups=f.integer("groups", 1), bias=f.flag("bias", True),
     )  # fmt: skip
-    return Made(made, f.integer("in_channels"), rank)
+    return WrittenLayer(made, f.integer("in_channels"), rank)
 
 
-def _maxpool(f: Fields, rank: int) -> Made:
+def _maxpool(f: Fields, rank: int) -> WrittenLayer:
     kernel = _size(f, "kernel_size", rank, 1)
     made = MaxPool(
         kernel, _size(f, "stride", rank, kernel) if f.get("stride") is not None else None,
@@ -112,67 +112,67 @@ def _maxpool(f: Fields, rank: int) -> Made:
     )  # fmt: skip
     if f.flag("return_indices", False):
         raise RfcalcError("a pool that returns its indices is not understood", where=f.where)
-    return Made(made, None, rank)
+    return WrittenLayer(made, None, rank)
 
 
-def _avgpool(f: Fields, rank: int) -> Made:
+def _avgpool(f: Fields, rank: int) -> WrittenLayer:
     kernel = _size(f, "kernel_size", rank, 1)
     made = AvgPool(
         kernel, _size(f, "stride", rank, kernel) if f.get("stride") is not None else None,
         padding=_size(f, "padding", rank, 0), rounding="ceil" if f.flag("ceil_mode", False) else "floor",
         count_padding=f.flag("count_include_pad", True),
     )  # fmt: skip
-    return Made(made, None, rank)
+    return WrittenLayer(made, None, rank)
 
 
-def _lppool(f: Fields, rank: int) -> Made:
+def _lppool(f: Fields, rank: int) -> WrittenLayer:
     kernel = _size(f, "kernel_size", rank, 1)
     stride = _size(f, "stride", rank, kernel) if f.get("stride") is not None else None
     rounding = "ceil" if f.flag("ceil_mode", False) else "floor"
-    return Made(LpPool(f.integer("norm_type"), kernel, stride, rounding=rounding), None, rank)
+    return WrittenLayer(LpPool(f.integer("norm_type"), kernel, stride, rounding=rounding), None, rank)
 
 
-def _adaptive(op: str) -> Callable[[Fields, int], Made]:
-    def make(f: Fields, rank: int) -> Made:
+def _adaptive(op: str) -> Callable[[Fields, int], WrittenLayer]:
+    def make(f: Fields, rank: int) -> WrittenLayer:
         told = f.get("output_size")
         sizes = told if isinstance(told, (list, tuple)) else (told,)
         found = tuple(None if n is None else integer(n, f.where) for n in sizes)
-        return Made(AdaptivePool(found[0] if len(set(found)) == 1 else found, op), None, rank)
+        return WrittenLayer(AdaptivePool(found[0] if len(set(found)) == 1 else found, op), None, rank)
 
     return make
 
 
-def _batchnorm(f: Fields, rank: int) -> Made:
+def _batchnorm(f: Fields, rank: int) -> WrittenLayer:
     made = BatchNorm(
         affine=f.flag("affine", True), track=f.flag("track_running_stats", True), bias=f.flag("bias", True)
     )
-    return Made(made, f.integer("num_features"))
+    return WrittenLayer(made, f.integer("num_features"))
 
 
-def _instancenorm(f: Fields, rank: int) -> Made:
+def _instancenorm(f: Fields, rank: int) -> WrittenLayer:
     if not f.flag("bias", True) and f.flag("affine", False):
         raise RfcalcError("instance normalisation with γ alone is not understood", where=f.where)
     made = InstanceNorm(affine=f.flag("affine", False), track=f.flag("track_running_stats", False))
-    return Made(made, f.integer("num_features"), rank)
+    return WrittenLayer(made, f.integer("num_features"), rank)
 
 
-def _groupnorm(f: Fields, rank: int) -> Made:
+def _groupnorm(f: Fields, rank: int) -> WrittenLayer:
     made = GroupNorm(f.integer("num_groups"), affine=f.flag("affine", True), bias=f.flag("bias", True))
-    return Made(made, f.integer("num_channels"))
+    return WrittenLayer(made, f.integer("num_channels"))
 
 
-def _layernorm(f: Fields, rank: int) -> Made:
+def _layernorm(f: Fields, rank: int) -> WrittenLayer:
     shape = f.get("normalized_shape")
     count = len(shape) if isinstance(shape, (list, tuple)) else 1
-    return Made(LayerNorm(count, affine=f.flag("elementwise_affine", True), bias=f.flag("bias", True)))
+    return WrittenLayer(LayerNorm(count, affine=f.flag("elementwise_affine", True), bias=f.flag("bias", True)))
 
 
-def _linear(f: Fields, rank: int) -> Made:
+def _linear(f: Fields, rank: int) -> WrittenLayer:
     made = Linear(f.integer("out_features"), bias=f.flag("bias", True), in_features=f.integer("in_features"))
-    return Made(made)
+    return WrittenLayer(made)
 
 
-def _upsample(f: Fields, rank: int) -> Made:
+def _upsample(f: Fields, rank: int) -> WrittenLayer:
     factor, size = f.get("scale_factor"), f.get("size")
     mode = f.word("mode", "nearest")
     corners = bool(f.get("align_corners"))
@@ -183,81 +183,81 @@ def _upsample(f: Fields, rank: int) -> Made:
         return found[0] if len(set(found)) == 1 else found
 
     if size is not None:
-        return Made(Upsample(size=axes(size), mode=mode, align_corners=corners))
+        return WrittenLayer(Upsample(size=axes(size), mode=mode, align_corners=corners))
     if factor is None:
         raise malformed(f.where, "neither a size nor a scale_factor is given")
-    return Made(Upsample(axes(factor), mode=mode, align_corners=corners))
+    return WrittenLayer(Upsample(axes(factor), mode=mode, align_corners=corners))
 
 
-def _fixed_mode(mode: str) -> Callable[[Fields, int], Made]:
-    def make(f: Fields, rank: int) -> Made:
+def _fixed_mode(mode: str) -> Callable[[Fields, int], WrittenLayer]:
+    def make(f: Fields, rank: int) -> WrittenLayer:
         factor = {"scale_factor": f.get("scale_factor"), "size": f.get("size")}
         return _upsample(Fields({**factor, "mode": mode, "align_corners": mode == "bilinear"}, f.where), rank)
 
     return make
 
 
-def _pad(mode: str) -> Callable[[Fields, int], Made]:
+def _pad(mode: str) -> Callable[[Fields, int], WrittenLayer]:
     """Sides are listed from the last axis on: left, right, top, bottom."""
 
-    def make(f: Fields, rank: int) -> Made:
+    def make(f: Fields, rank: int) -> WrittenLayer:
         sides = f.sizes("padding", 2 * rank)
         pairs = tuple((sides[2 * i], sides[2 * i + 1]) for i in reversed(range(rank)))
-        return Made(Pad(pairs[0][0] if len({n for p in pairs for n in p}) == 1 else pairs, mode), None, rank)
+        return WrittenLayer(Pad(pairs[0][0] if len({n for p in pairs for n in p}) == 1 else pairs, mode), None, rank)
 
     return make
 
 
-def _flatten(f: Fields, rank: int) -> Made:
+def _flatten(f: Fields, rank: int) -> WrittenLayer:
     start, end = f.integer("start_dim", 1), f.integer("end_dim", -1)
     if start < 1 or end == 0:
         raise RfcalcError("a flatten that takes the batch in is not understood", where=f.where)
-    return Made(Flatten(start - 1, end if end < 0 else end - 1))
+    return WrittenLayer(Flatten(start - 1, end if end < 0 else end - 1))
 
 
-def _unflatten(f: Fields, rank: int) -> Made:
+def _unflatten(f: Fields, rank: int) -> WrittenLayer:
     if f.get("dim") != 1:
         raise RfcalcError("only dim 1 of a flat vector can be taken apart here", where=f.where)
     told = f.get("unflattened_size")
     if not isinstance(told, (list, tuple)) or not told:
         raise malformed(f.where, f"unflattened_size is {shown(told)}")
-    return Made(Reshape(tuple(integer(n, f.where) for n in told)))
+    return WrittenLayer(Reshape(tuple(integer(n, f.where) for n in told)))
 
 
-def _softmax(f: Fields, rank: int, log: bool = False) -> Made:
+def _softmax(f: Fields, rank: int, log: bool = False) -> WrittenLayer:
     axis = f.get("dim", 1)
     axis = 1 if axis is None else integer(axis, f.where)
     if axis == 0:
         raise RfcalcError("a softmax over the batch is not understood", where=f.where)
-    return Made(Softmax(None if axis == 1 else axis if axis < 0 else axis - 1, log=log))
+    return WrittenLayer(Softmax(None if axis == 1 else axis if axis < 0 else axis - 1, log=log))
 
 
-def _made(layer: Layer) -> Callable[[Fields, int], Made]:
-    return lambda f, rank: Made(layer)
+def _made(layer: Layer) -> Callable[[Fields, int], WrittenLayer]:
+    return lambda f, rank: WrittenLayer(layer)
 
 
-def _prelu(f: Fields, rank: int) -> Made:
+def _prelu(f: Fields, rank: int) -> WrittenLayer:
     slopes = f.integer("num_parameters", 1)
-    return Made(PReLU(per_channel=slopes != 1), slopes if slopes != 1 else None)
+    return WrittenLayer(PReLU(per_channel=slopes != 1), slopes if slopes != 1 else None)
 
 
-def _lrn(f: Fields, rank: int) -> Made:
-    return Made(LRN(f.integer("size")))
+def _lrn(f: Fields, rank: int) -> WrittenLayer:
+    return WrittenLayer(LRN(f.integer("size")))
 
 
-def _rmsnorm(f: Fields, rank: int) -> Made:
+def _rmsnorm(f: Fields, rank: int) -> WrittenLayer:
     shape = f.get("normalized_shape")
     if isinstance(shape, (list, tuple)) and len(shape) != 1:
         raise RfcalcError("root mean squares over several axes are not understood", where=f.where)
-    return Made(RMSNorm(affine=f.flag("elementwise_affine", True)))
+    return WrittenLayer(RMSNorm(affine=f.flag("elementwise_affine", True)))
 
 
-def _dropout(f: Fields, rank: int) -> Made:
-    return Made(Dropout(f.real("p", 0.5), maps=rank > 0))
+def _dropout(f: Fields, rank: int) -> WrittenLayer:
+    return WrittenLayer(Dropout(f.real("p", 0.5), maps=rank > 0))
 
 
-def _depth(f: Fields, rank: int) -> Made:
-    return Made(StochasticDepth(f.real("p" if f.get("p") is not None else "drop_prob", 0.0)))
+def _depth(f: Fields, rank: int) -> WrittenLayer:
+    return WrittenLayer(StochasticDepth(f.real("p" if f.get("p") is not None else "drop_prob", 0.0)))
 
 
 FUNCTIONS = {
@@ -267,11 +267,11 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def _gelu(f: Fields, rank: int) -> Made:
-    return Made(Activation("gelu_tanh" if f.get("approximate") == "tanh" else "gelu"))
+def _gelu(f: Fields, rank: int) -> WrittenLayer:
+    return WrittenLayer(Activation("gelu_tanh" if f.get("approximate") == "tanh" else "gelu"))
 
 
-def _ranked(name: str, parameters: tuple[str, ...], make: Callable[[Fields, int], Made]) -> dict[str, _Known]:
+def _ranked(name: str, parameters: tuple[str, ...], make: Callable[[Fields, int], WrittenLayer]) -> dict[str, _Known]:
     return {f"{name}{rank}d": _Known(parameters, make) for rank in (1, 2, 3)}
 
 
@@ -291,7 +291,7 @@ MODULES: dict[str, _Known] = {
     "LayerNorm": _Known(("normalized_shape", "eps", "elementwise_affine", "bias"), _layernorm),
     "LayerNorm2d": _Known(
         ("normalized_shape", "eps", "elementwise_affine", "bias"),
-        lambda f, rank: Made(
+        lambda f, rank: WrittenLayer(
             LayerNorm("channels", affine=f.flag("elementwise_affine", True), bias=f.flag("bias", True))
         ),
     ),
@@ -303,11 +303,13 @@ MODULES: dict[str, _Known] = {
     "Upsample": _Known(("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), _upsample),
     "UpsamplingNearest2d": _Known(("size", "scale_factor"), _fixed_mode("nearest")),
     "UpsamplingBilinear2d": _Known(("size", "scale_factor"), _fixed_mode("bilinear")),
-    "PixelShuffle": _Known(("upscale_factor",), lambda f, rank: Made(PixelShuffle(f.integer("upscale_factor")))),
-    "PixelUnshuffle": _Known(
-        ("downscale_factor",), lambda f, rank: Made(PixelUnshuffle(f.integer("downscale_factor")))
+    "PixelShuffle": _Known(
+        ("upscale_factor",), lambda f, rank: WrittenLayer(PixelShuffle(f.integer("upscale_factor")))
     ),
-    "ChannelShuffle": _Known(("groups",), lambda f, rank: Made(ChannelShuffle(f.integer("groups")))),
+    "PixelUnshuffle": _Known(
+        ("downscale_factor",), lambda f, rank: WrittenLayer(PixelUnshuffle(f.integer("downscale_factor")))
+    ),
+    "ChannelShuffle": _Known(("groups",), lambda f, rank: WrittenLayer(ChannelShuffle(f.integer("groups")))),
     **_ranked("ZeroPad", ("padding",), _pad("zeros")),
     **_ranked("ReflectionPad", ("padding",), _pad("reflect")),
     **_ranked("ReplicationPad", ("padding",), _pad("replicate")),
@@ -330,13 +332,13 @@ MODULES: dict[str, _Known] = {
 _ANY_ARGUMENTS = (*FUNCTIONS, "Identity")  # slopes and thresholds do not matter here
 
 
-def _glu(f: Fields) -> Made:
+def _glu(f: Fields) -> WrittenLayer:
     if f.get("dim", -1) != 1:
         raise RfcalcError("a gated linear unit over another axis than the channels is not understood", where=f.where)
-    return Made(GLU())
+    return WrittenLayer(GLU())
 
 
-def layer_of(module: Module) -> Made:
+def layer_of(module: Module) -> WrittenLayer:
     """The layer of a module.
 
     Raises:

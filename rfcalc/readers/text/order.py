@@ -9,10 +9,10 @@ from rfcalc.core.size import prod
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.reshape import Flatten
 from rfcalc.readers.text.chain import INPUT, SIDE, TextChain
-from rfcalc.readers.text.modules import Made
+from rfcalc.readers.text.modules import WrittenLayer
 
 
-def default_input(parts: Iterable[Made]) -> Sequence[int]:
+def default_input(parts: Iterable[WrittenLayer]) -> Sequence[int]:
     """The input that the first module with a say expects: its channels or features, 224 positions an axis."""
     rank = None
     for made in parts:
@@ -24,7 +24,7 @@ def default_input(parts: Iterable[Made]) -> Sequence[int]:
     return (3, *(SIDE,) * (2 if rank is None else rank))
 
 
-def place(chain: TextChain, made: Made, name: str, where: str, flatten: bool = False) -> str:
+def place(chain: TextChain, made: WrittenLayer, name: str, where: str, flatten: bool = False) -> str:
     """Put a module after the current one.
 
     Args:

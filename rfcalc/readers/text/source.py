@@ -14,7 +14,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.text.chain import TextChain
 from rfcalc.readers.text.literals import called, module, tree, value
-from rfcalc.readers.text.modules import Made, layer_of
+from rfcalc.readers.text.modules import WrittenLayer, layer_of
 from rfcalc.readers.text.order import default_input, place
 
 _LOOKS = re.compile(r"\bSequential\s*\(")
@@ -35,7 +35,7 @@ def read(text: str, given: Any) -> Imported:
     if found is None:
         raise RfcalcError("there is no nn.Sequential in it", fix="paste nn.Sequential(nn.Conv2d(3, 64, 3), …)")
     call, names = found
-    parts: list[tuple[str, Made, str]] = []
+    parts: list[tuple[str, WrittenLayer, str]] = []
     _gather(call, "", names, parts)
     if not parts:
         raise RfcalcError("the Sequential is empty")
@@ -81,7 +81,7 @@ def _sequential(body: ast.Module) -> tuple[ast.Call, dict[str, Any]] | None:
     return None if found is None else (found, names)
 
 
-def _gather(call: ast.Call, prefix: str, names: dict[str, Any], parts: list[tuple[str, Made, str]]) -> None:
+def _gather(call: ast.Call, prefix: str, names: dict[str, Any], parts: list[tuple[str, WrittenLayer, str]]) -> None:
     """The modules of a Sequential in order, with torch's names."""
     for key, node in _entries(call):
         where = f"line {node.lineno}"

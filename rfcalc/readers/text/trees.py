@@ -15,7 +15,7 @@ from typing import NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.configuration import shown
 from rfcalc.readers.text.literals import LONGEST_CALL, module, tree
-from rfcalc.readers.text.modules import MODULES, Made, layer_of
+from rfcalc.readers.text.modules import MODULES, WrittenLayer, layer_of
 
 DEEPEST = 60
 _CHILD = re.compile(r"\((?P<key>[\w.\-]{1,100})\): (?P<rest>.*)$")
@@ -36,7 +36,7 @@ class Tree(NamedTuple):
     def where(self) -> str:
         return f"line {self.line}, {self.kind}"
 
-    def made(self) -> Made:
+    def made(self) -> WrittenLayer:
         """The layer of a module without children."""
         if len(self.args) > LONGEST_CALL:
             raise RfcalcError("its arguments are too long", where=self.where)

@@ -44,7 +44,7 @@ def _constant(entry: Any, tensor: torch.Tensor) -> Iterator[float]:
     if not isinstance(entry, Static) or entry.parameter:
         return
     if not tensor.is_meta and tensor.numel() == 1 and not tensor.is_complex():
-        yield float(tensor)
+        yield float(tensor.detach())
         return
     for _ in range(DEEP):
         if entry.step is None:

@@ -32,6 +32,25 @@ def indexed(
     return found
 
 
+def computed(
+    graph: TensorBuilder, recording: Recording, named: Mapping[int, str], steps: Mapping[str, int]
+) -> dict[str, int]:
+    """The bytes of what code computes in every step without its inputs, by the node that stands for it; memory that is
+    the module's own, or that several nodes share, is there once."""
+    made = set[int]()
+    for step in recording.steps:
+        if not step.views:
+            read = {memory_of(t) for value in step.args.values() for t in tensors(value)}
+            made.update({memory_of(t) for t in tensors(step.out)} - read)
+    found: dict[str, int] = {}
+    for position, tensor in graph.held.items():
+        fixed = position in named and not graph.nodes[position - len(graph.inputs)].inputs
+        if fixed and steps[named[position]] >= 0 and memory_of(tensor) in made:
+            made.discard(memory_of(tensor))
+            found[named[position]] = tensor.untyped_storage().nbytes()
+    return found
+
+
 def in_place(recording: Recording, steps: Mapping[str, int]) -> dict[str, int]:
     """The nodes that write over their input; the values of the map of which that is a view, for which PyTorch makes
     copies of the gradient (0: it is none)."""

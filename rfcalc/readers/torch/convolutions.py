@@ -12,6 +12,7 @@ from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.builder.maps import back, exchanged, mapped, plus, sized, tidy
 from rfcalc.readers.builder.moves import moved, transposed
 from rfcalc.readers.builder.products import product
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.facts import facts, left
 from rfcalc.readers.torch.handling import OperatorCall, handles
@@ -57,6 +58,8 @@ def convolution(call: OperatorCall) -> Value:
     composed = static and _composed(graph, call["weight"])
     if composed:
         graph.get(call["weight"])  # its parameters and products are nodes of their own
+    made_of = None if static else _told_weights(call)
+    composed = composed or made_of is not None
     fixed = fixed or composed
     key: tuple[str, ...] = ()
     before = len(graph.shapes)
@@ -110,12 +113,24 @@ def convolution(call: OperatorCall) -> Value:
     if _less(graph, call["weight"], isinstance(layer, ConvTranspose)):
         made = graph.add(Elementwise(MASKED), (made.node,), dims, x.batch, helper=True)
     made = back(graph, made, leading)
+    if made_of is not None:
+        joined, batch, _ = graph.aligned((made, made_of), call.dims)
+        made = graph.add(Elementwise("weights"), joined, call.dims, batch, helper=True)
     if composed and call["bias"] is not None:
         apart = graph.get(call["bias"])
         return plus(
             graph, made, Value(graph.laid(apart, (*apart.dims, *([1] * rank)), 0), (*apart.dims, *([1] * rank)), None)
         )
     return made
+
+
+def _told_weights(call: OperatorCall) -> Value | None:
+    """What weights that depend on the input depend on, all of it: as one number that each value is multiplied with."""
+    graph, weight = call.graph, call["weight"]
+    if graph.is_static(call.step.args.get("input", call.step.args.get("self"))):
+        return None
+    x = graph.get(weight)
+    return reduced(graph, x, list(range(len(x.dims))), "sum", True, (1,) * len(x.dims))
 
 
 def _mixes_positions(call: OperatorCall, kernel: tuple[int, ...]) -> bool:

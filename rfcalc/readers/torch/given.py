@@ -114,8 +114,11 @@ def calls(module: torch.nn.Module, given: Any) -> list[ForwardCall]:
     named = taken.named(given)
     several = sum(1 for _ in _all(named)) > 1
     mixed = several and any(_axes(v) > 1 for v in _all(named))
-    entries = {n: _entry(n, v, kind, several, mixed, n in taken.numbers) for n, v in named.items()}
-    return [taken.call(found, (*notes, *told)) for found, told in _chosen(entries)]
+    tried: list[ForwardCall] = []
+    for dtype in (kind, kind.to_real()) if kind.is_complex else (kind,):  # complex weights may meet real inputs
+        entries = {n: _entry(n, v, dtype, several, mixed, n in taken.numbers) for n, v in named.items()}
+        tried += [taken.call(found, (*notes, *told)) for found, told in _chosen(entries)]
+    return tried
 
 
 class Arguments(NamedTuple):

@@ -20,7 +20,7 @@ from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.amounts import amounts
 from rfcalc.readers.torch.batching import sizes
-from rfcalc.readers.torch.beside import in_place, indexed
+from rfcalc.readers.torch.beside import computed, in_place, indexed
 from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
@@ -118,6 +118,7 @@ def from_torch(
     network.source.copied = copied(graph, recording, network, named, steps)
     network.source.indexed = indexed(graph, recording, module, steps)
     network.source.in_place = in_place(recording, steps)
+    network.source.computed = computed(graph, recording, named, steps)
     network.source.amounts = amounts(graph, recording, steps)
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]

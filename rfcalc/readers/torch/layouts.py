@@ -202,6 +202,33 @@ def indexed(call: OperatorCall) -> Value:
     return _picked_together(call, x, axes, [_positions(call, index) for _, index in given])
 
 
+@handles("as_strided")
+def strided(call: OperatorCall) -> Value:
+    """Memory that is laid out row by row, read with other steps: each new axis steps along one of the old ones."""
+    graph, x, args = call.graph, call.x, call.step.args
+    given = call["self"]
+    if not given.is_contiguous() or given.storage_offset() or args.get("storage_offset"):
+        raise NotUnderstood("of memory that is not laid out row by row, or from another place on")
+    steps: list[list[tuple[int, int, int]]] = [[] for _ in x.dims]  # of each old axis: new axis, count, step
+    for new, (n, stride) in enumerate(zip(args["size"], args["stride"], strict=True)):
+        old = next((i for i, s in enumerate(given.stride()) if x.dims[i] > 1 and s <= stride and stride % s == 0), None)
+        if n > 1 and (old is None or not stride):
+            raise NotUnderstood("with steps that are none of its axes")
+        steps[old or 0].append((new, n, stride // given.stride(old) if n > 1 and old is not None else 0))
+    order: list[int] = []
+    for old, made in enumerate(steps):
+        if sum((n - 1) * step for _, n, step in made) >= x.dims[old] or (old == x.batch and made[1:]):
+            raise NotUnderstood("past the end of an axis")
+        places = [0]
+        for new, n, step in made:
+            places = [p + k * step for p in places for k in range(n)]
+            order.append(new)
+        x = _picked_by(graph, x, old, torch.tensor(places))
+    batch = None if x.batch is None or not steps[x.batch] else sum(len(made) for made in steps[: x.batch])
+    apart = regrouped(graph, x, tuple(args["size"][new] for new in order), batch)
+    return moved(graph, apart, tuple(order.index(new) for new in range(len(order))))
+
+
 def _picked_together(call: OperatorCall, x: Value, axes: list[int], places: list[torch.Tensor]) -> Value:
     """Places that several tensors say together, one for each of neighbouring axes: the axes merged, and picked from."""
     first, count = axes[0], len(axes)

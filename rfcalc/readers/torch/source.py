@@ -51,6 +51,7 @@ class Source:
             in it, and whether it is made even of what lies so already.
         indexed: the bytes of the index that a node keeps for backward, where code computes it in every step.
         frames: the path of the module inside of which a node is computed.
+        computed: the bytes of what code computes in every step without its inputs, by node.
         in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
         amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
     """
@@ -71,6 +72,7 @@ class Source:
     indexed: Mapping[str, int] = field(default_factory=dict)
     frames: Mapping[str, str] = field(default_factory=dict)
     in_place: Mapping[str, int] = field(default_factory=dict)
+    computed: Mapping[str, int] = field(default_factory=dict)
     amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property

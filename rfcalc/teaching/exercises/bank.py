@@ -18,15 +18,15 @@ from rfcalc.teaching.exercises.item import (
     FORMS,
     LEVELS,
     VERSION,
+    AnswerSlot,
     Code,
-    Grid,
-    Item,
+    ExerciseItem,
+    ExerciseTable,
     Question,
-    Slot,
     Text,
     from_dict,
 )
-from rfcalc.teaching.exercises.patterns import Pattern, pattern_of, patterns
+from rfcalc.teaching.exercises.patterns import QuestionPattern, pattern_of, patterns
 from rfcalc.teaching.exercises.pictures import checked
 from rfcalc.teaching.exercises.subject import Unfit, network_of
 
@@ -44,7 +44,7 @@ def exercises(
     form: str | None = None,
     difficulty: int | None = None,
     student: str | None = None,
-) -> list[Item]:
+) -> list[ExerciseItem]:
     """Exercises with their keys: the same arguments give the same ones, in the same order, everywhere.
 
     Args:
@@ -72,7 +72,7 @@ def items(
     form: str | None = None,
     difficulty: int | None = None,
     student: str | None = None,
-) -> Iterator[Item]:
+) -> Iterator[ExerciseItem]:
     """As `exercises`, one after another."""
     if not 1 <= count <= MOST:
         raise RfcalcError(f"{count} items cannot be made", fix=f"ask for 1 to {MOST}")
@@ -87,7 +87,7 @@ def items(
     yield from _drawn(able, count, (VERSION, seed, student or "", family or "", form or "", difficulty or ""))
 
 
-def _drawn(able: list[Pattern], count: int, source: tuple[Any, ...]) -> Iterator[Item]:
+def _drawn(able: list[QuestionPattern], count: int, source: tuple[Any, ...]) -> Iterator[ExerciseItem]:
     """Items, family after family and pattern after pattern in a drawn order, no question twice: a pattern whose
     questions have all been asked is left out.
 
@@ -95,7 +95,7 @@ def _drawn(able: list[Pattern], count: int, source: tuple[Any, ...]) -> Iterator
         RfcalcError: all of them have been asked.
     """
     order = Draw(seed_of("order", *source))
-    queues: dict[str, list[Pattern]] = {}
+    queues: dict[str, list[QuestionPattern]] = {}
     seen: set[Any] = set()
     used_up: set[str] = set()
     made = 0
@@ -127,7 +127,9 @@ def _drawn(able: list[Pattern], count: int, source: tuple[Any, ...]) -> Iterator
                 yield item
 
 
-def _unseen(pattern: Pattern, seen: set[Any], source: tuple[Any, ...], level: int | None) -> Item | None:
+def _unseen(
+    pattern: QuestionPattern, seen: set[Any], source: tuple[Any, ...], level: int | None
+) -> ExerciseItem | None:
     """A question of the pattern that was not asked yet; None where so many draws bring none."""
     for attempt in range(ATTEMPTS):
         drawn = _item(pattern, seed_of("item", *source, attempt), level)
@@ -136,11 +138,11 @@ def _unseen(pattern: Pattern, seen: set[Any], source: tuple[Any, ...], level: in
     return None
 
 
-def _content(item: Item) -> Any:
+def _content(item: ExerciseItem) -> Any:
     return (item.pattern, item.question.body, item.question.blanks[0].key)
 
 
-def _item(pattern: Pattern, seed: int, level: int | None) -> Item | None:
+def _item(pattern: QuestionPattern, seed: int, level: int | None) -> ExerciseItem | None:
     """The item of a pattern and a seed; None where no numbers fit (then the seed is not used)."""
     draw = Draw(seed)
     wanted = draw.pick(pattern.levels)
@@ -153,7 +155,7 @@ def _item(pattern: Pattern, seed: int, level: int | None) -> Item | None:
     return None if question is None else _labelled(pattern, seed, wanted, question)
 
 
-def _for_level(pattern: Pattern, seed: int, level: int) -> int:
+def _for_level(pattern: QuestionPattern, seed: int, level: int) -> int:
     """The first seed after this one that draws the level: an id alone has to say everything."""
     while True:
         seed = seed_of("level", seed)
@@ -161,7 +163,7 @@ def _for_level(pattern: Pattern, seed: int, level: int) -> int:
             return seed
 
 
-def _question(pattern: Pattern, draw: Draw, level: int) -> Question | None:
+def _question(pattern: QuestionPattern, draw: Draw, level: int) -> Question | None:
     for _ in range(TRIES):
         try:
             question = pattern.make(draw, level)
@@ -189,19 +191,19 @@ def _told(question: Question) -> bool:
     return False
 
 
-def _cells(grid: Grid) -> str:
+def _cells(grid: ExerciseTable) -> str:
     return " ".join(cell for row in (grid.header, *grid.rows) for cell in row if isinstance(cell, str))
 
 
-def _labelled(pattern: Pattern, seed: int, level: int, question: Question) -> Item:
+def _labelled(pattern: QuestionPattern, seed: int, level: int, question: Question) -> ExerciseItem:
     text = text_of(seed)
     tags = tuple(dict.fromkeys((pattern.family, pattern.form, f"difficulty-{level}", *question.tags)))
     question = replace(question, tags=tags)
     identity = f"{pattern.name}.v{VERSION}-{text}"
-    return Item(identity, pattern.name, pattern.family, pattern.form, level, text, VERSION, question)
+    return ExerciseItem(identity, pattern.name, pattern.family, pattern.form, level, text, VERSION, question)
 
 
-def item(identity: str) -> Item:
+def item(identity: str) -> ExerciseItem:
     """The item of this id, made again.
 
     Raises:
@@ -240,7 +242,7 @@ def item(identity: str) -> Item:
     return _labelled(pattern, seed, level, question)
 
 
-def variant(pattern: str, seed: int | str, difficulty: int | None = None) -> Item:
+def variant(pattern: str, seed: int | str, difficulty: int | None = None) -> ExerciseItem:
     """The item that one pattern makes of a seed: for courses that give every student a variant.
 
     Raises:
@@ -282,7 +284,7 @@ def settings(text: str) -> dict[str, str]:
     return found
 
 
-def fixed(pattern: str, seed: int | str, numbers: str = "", difficulty: int | None = None) -> Item:
+def fixed(pattern: str, seed: int | str, numbers: str = "", difficulty: int | None = None) -> ExerciseItem:
     """The item of a pattern with numbers of one's own: one of its layers has all of them.
 
     Raises:
@@ -304,7 +306,7 @@ def fixed(pattern: str, seed: int | str, numbers: str = "", difficulty: int | No
     raise RfcalcError(f"{pattern} draws no numbers with {said}", fix="give fewer numbers, or --network with your own")
 
 
-def _has(found: Item, wanted: dict[str, str]) -> bool:
+def _has(found: ExerciseItem, wanted: dict[str, str]) -> bool:
     """Whether one layer of the item's network has all the numbers."""
     ask = found.blanks[0].ask
     if ask is None:
@@ -322,7 +324,7 @@ def _has(found: Item, wanted: dict[str, str]) -> bool:
     return any(all(number(getattr(layer, n, None)) == v for n, v in inside.items()) for layer in layers)
 
 
-def document(found: list[Item], about: dict[str, Any]) -> dict[str, Any]:
+def document(found: list[ExerciseItem], about: dict[str, Any]) -> dict[str, Any]:
     """The JSON bank: what was asked for, and the items."""
     return {
         "schema": SCHEMA,
@@ -339,7 +341,7 @@ _ID = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+){2})\.v\d+-[0-9a-z]{13}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def read(text: str, where: str = "the bank") -> tuple[list[Item], dict[str, Any]]:
+def read(text: str, where: str = "the bank") -> tuple[list[ExerciseItem], dict[str, Any]]:
     """The items of a JSON bank, as written or edited, and what had been asked for.
 
     Raises:
@@ -369,7 +371,7 @@ def read(text: str, where: str = "the bank") -> tuple[list[Item], dict[str, Any]
     return made, request if isinstance(request, dict) else {}
 
 
-def _problem(item: Item) -> str:
+def _problem(item: ExerciseItem) -> str:
     """What is wrong with an item that somebody may have edited; empty if nothing is."""
     match = _ID.fullmatch(str(item.id))
     if match is None or match[1] != item.pattern:
@@ -378,7 +380,14 @@ def _problem(item: Item) -> str:
         return "is of no family, form or difficulty"
     if not item.blanks or not item.body:
         return "has no question or no answer"
-    slots = [c.blank for b in item.body if isinstance(b, Grid) for row in b.rows for c in row if isinstance(c, Slot)]
+    slots = [
+        c.blank
+        for b in item.body
+        if isinstance(b, ExerciseTable)
+        for row in b.rows
+        for c in row
+        if isinstance(c, AnswerSlot)
+    ]
     if (slots or len(item.blanks) > 1) and sorted(slots) != sorted(b.name for b in item.blanks):
         return "has answers without a place, or places without an answer"
     for blank in item.blanks:

@@ -9,11 +9,11 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.formats._html import conventions, derivation, elements, spans
 from rfcalc.teaching.exercises.formats._text import LETTERS, plain, units
 from rfcalc.teaching.exercises.formats._xml import Element, element, fragment
-from rfcalc.teaching.exercises.item import Blank, Item
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem
 from rfcalc.teaching.exercises.marking import mark
 
 
-def question(item: Item) -> str:
+def question(item: ExerciseItem) -> str:
     """The item's body as HTML, with a field for every answer, called by its blank's name, and a place for its mark.
 
     Choices are radio buttons whose values are the letters of the options.
@@ -51,7 +51,7 @@ def _field(blank: Blank, shown: bool) -> list[Element | str]:
     return [*label, field, units(blank.unit), " ", place]
 
 
-def marked(item: Item, typed: Mapping[str, str]) -> dict[str, Any]:
+def marked(item: ExerciseItem, typed: Mapping[str, str]) -> dict[str, Any]:
     """The marks of a filled-in form, as JSON.
 
     Returns:

@@ -1,6 +1,6 @@
 """What an exercise is: written once, shown by many renderers. The JSON bank is this, field by field.
 
-An item's `body` is paragraphs, code and grids; a cell of a grid may hold a `Slot`, a place for an answer.
+An item's `body` is paragraphs, code and grids; a cell of a grid may hold a `AnswerSlot`, a place for an answer.
 Texts are plain Unicode; words between backticks are code. No renderer writes a sentence of its own. Imports nothing of
 the project but `errors`.
 """
@@ -48,23 +48,23 @@ class Code(NamedTuple):
     code: str
 
 
-class Slot(NamedTuple):
+class AnswerSlot(NamedTuple):
     """A place for the answer called `blank`."""
 
     blank: str
 
 
-class Grid(NamedTuple):
+class ExerciseTable(NamedTuple):
     """A table: a header, and rows of texts and slots."""
 
     header: tuple[str, ...]
-    rows: tuple[tuple[str | Slot, ...], ...]
+    rows: tuple[tuple[str | AnswerSlot, ...], ...]
 
 
-Block: TypeAlias = "Text | Code | Grid"
+Block: TypeAlias = "Text | Code | ExerciseTable"
 
 
-class Option(NamedTuple):
+class AnswerOption(NamedTuple):
     """One possible answer: what it says, whether it is right, what to say about it, the misconception that makes it."""
 
     text: str
@@ -95,16 +95,16 @@ class Blank(NamedTuple):
     kind: str
     label: str
     key: str
-    options: tuple[Option, ...]
+    options: tuple[AnswerOption, ...]
     unit: str = ""
     tolerance: str = ""
     ask: Ask | None = None
 
     @property
-    def right(self) -> Option:
+    def right(self) -> AnswerOption:
         return next(o for o in self.options if o.right)
 
-    def typed(self, option: Option) -> tuple[str, ...]:
+    def typed(self, option: AnswerOption) -> tuple[str, ...]:
         """How an answer may be typed where letters are compared: the right shape in its usual spellings."""
         return spellings(option.text) if self.kind == "shape" and option.right else (option.text,)
 
@@ -121,7 +121,7 @@ def spellings(shape: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*plain, *(end % text for end in ends for text in plain[4:])]))
 
 
-class Figure(NamedTuple):
+class PictureRecipe(NamedTuple):
     """A picture as a recipe (see `pictures`): its kind, the network, its input, the place; `says` tells it in words."""
 
     kind: str
@@ -141,12 +141,12 @@ class Question:
     conventions: str
     derivation: tuple[str, ...]
     tags: tuple[str, ...] = ()
-    picture: Figure | None = None  # beside the question: it tells nothing that the text does not
-    solution: Figure | None = None  # beside the derivation
+    picture: PictureRecipe | None = None  # beside the question: it tells nothing that the text does not
+    solution: PictureRecipe | None = None  # beside the derivation
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ExerciseItem:
     """One exercise. `id` names pattern, version and seed: whoever has it can make the item again."""
 
     id: str
@@ -181,7 +181,13 @@ class Item:
     @property
     def inline(self) -> bool:
         """Whether answers stand in the body (in the cells of a table)."""
-        return any(isinstance(cell, Slot) for b in self.body if isinstance(b, Grid) for row in b.rows for cell in row)
+        return any(
+            isinstance(cell, AnswerSlot)
+            for b in self.body
+            if isinstance(b, ExerciseTable)
+            for row in b.rows
+            for cell in row
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The item as the JSON bank has it."""
@@ -210,7 +216,7 @@ def _block(block: Block) -> dict[str, Any]:
         return {"text": block.text}
     if isinstance(block, Code):
         return {"code": block.code}
-    rows = [[{"answer": c.blank} if isinstance(c, Slot) else c for c in row] for row in block.rows]
+    rows = [[{"answer": c.blank} if isinstance(c, AnswerSlot) else c for c in row] for row in block.rows]
     return {"header": list(block.header), "rows": rows}
 
 
@@ -227,7 +233,7 @@ def _blank(blank: Blank) -> dict[str, Any]:
     }
 
 
-def from_dict(found: dict[str, Any]) -> Item:
+def from_dict(found: dict[str, Any]) -> ExerciseItem:
     """The item of `Item.to_dict`; for what reads a bank."""
     body: list[Block] = []
     for block in found["body"]:
@@ -236,15 +242,15 @@ def from_dict(found: dict[str, Any]) -> Item:
         elif "code" in block:
             body.append(Code(block["code"]))
         else:
-            rows = tuple(tuple(Slot(c["answer"]) if isinstance(c, dict) else c for c in r) for r in block["rows"])
-            body.append(Grid(tuple(block["header"]), rows))
+            rows = tuple(tuple(AnswerSlot(c["answer"]) if isinstance(c, dict) else c for c in r) for r in block["rows"])
+            body.append(ExerciseTable(tuple(block["header"]), rows))
     blanks = tuple(
         Blank(
             b["name"],
             b["kind"],
             b["label"],
             b["key"],
-            tuple(Option(**o) for o in b["options"]),
+            tuple(AnswerOption(**o) for o in b["options"]),
             b["unit"],
             b["tolerance"],
             None if b["ask"] is None else Ask(**b["ask"]),
@@ -258,7 +264,7 @@ def from_dict(found: dict[str, Any]) -> Item:
         found["conventions"],
         tuple(found["derivation"]),
         tuple(found["tags"]),
-        *(Figure(**found[name]) if found.get(name) else None for name in ("picture", "solution")),
+        *(PictureRecipe(**found[name]) if found.get(name) else None for name in ("picture", "solution")),
     )
     about = {k: found[k] for k in ("id", "pattern", "family", "form", "difficulty", "seed", "version")}
-    return Item(**about, question=question)
+    return ExerciseItem(**about, question=question)

@@ -10,7 +10,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.report.units import read
 from rfcalc.teaching.cells import sizes
 from rfcalc.teaching.exercises.formats._text import LETTERS, plain
-from rfcalc.teaching.exercises.item import Blank, Option
+from rfcalc.teaching.exercises.item import AnswerOption, Blank
 
 
 class Mark(NamedTuple):
@@ -50,7 +50,7 @@ def _choice(blank: Blank, typed: str) -> Mark:
     return _of(blank, known[0])
 
 
-def _of(blank: Blank, option: Option) -> Mark:
+def _of(blank: Blank, option: AnswerOption) -> Mark:
     return Mark(option.right, plain(option.feedback))
 
 

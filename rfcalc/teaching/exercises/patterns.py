@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from rfcalc.core.errors import UnknownName
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.forms import one_layer, summary
-from rfcalc.teaching.exercises.item import FAMILIES, FORMS, Block, Grid, Option, Question, Text
+from rfcalc.teaching.exercises.item import FAMILIES, FORMS, AnswerOption, Block, ExerciseTable, Question, Text
 from rfcalc.teaching.exercises.pictures import asked, solved
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.subject import Subject, Unfit, choice_blank, number_blank
@@ -45,7 +45,7 @@ FORMS_OF_SUBJECTS = {  # the forms that any subject can take, by name
 }
 
 
-class Pattern(NamedTuple):
+class QuestionPattern(NamedTuple):
     """One way to make questions, at these levels of difficulty."""
 
     name: str
@@ -53,14 +53,15 @@ class Pattern(NamedTuple):
     form: str
     levels: tuple[int, ...]
     make: Make
+    file: str
 
 
-_PATTERNS: dict[str, Pattern] = {}
+_PATTERNS: dict[str, QuestionPattern] = {}
 _loaded: set[str] = set()
 
 
-def patterns(family: str | None = None) -> list[Pattern]:
-    """All patterns, or those of a family, in the order of their files.
+def patterns(family: str | None = None) -> list[QuestionPattern]:
+    """All patterns, or those of a family, in the order of their files, whatever was loaded before.
 
     Raises:
         UnknownName: no such family.
@@ -73,11 +74,14 @@ def patterns(family: str | None = None) -> list[Pattern]:
             for file in FILES[name]:
                 import_module(f"rfcalc.teaching.exercises.families.{file}")
             _loaded.add(name)
-        found += [p for p in _PATTERNS.values() if p.family == name]
+        files = FILES[name]
+        mine = [p for p in _PATTERNS.values() if p.family == name]
+        # A file may have been loaded before the others of its family, because another family borrows from it.
+        found += sorted(mine, key=lambda p: files.index(p.file) if p.file in files else len(files))
     return found
 
 
-def pattern_of(name: str) -> Pattern:
+def pattern_of(name: str) -> QuestionPattern:
     """The pattern of this name.
 
     Raises:
@@ -90,7 +94,11 @@ def pattern_of(name: str) -> Pattern:
     return _PATTERNS[name]
 
 
-def _add(found: Pattern) -> None:
+def _file(made: Callable[..., Any]) -> str:
+    return made.__module__.rpartition(".")[2]
+
+
+def _add(found: QuestionPattern) -> None:
     if found.name in _PATTERNS:
         raise ValueError(f"the pattern {found.name} stands twice")
     assert found.form in FORMS, found.form
@@ -101,7 +109,7 @@ def pattern(family: str, name: str, form: str, levels: Sequence[int] = (1, 2)) -
     """Declare a pattern of its own."""
 
     def add(make: Make) -> Make:
-        _add(Pattern(f"{family}.{name}.{form}", family, form, tuple(levels), make))
+        _add(QuestionPattern(f"{family}.{name}.{form}", family, form, tuple(levels), make, _file(make)))
         return make
 
     return add
@@ -120,7 +128,7 @@ def subject(
                 question = FORMS_OF_SUBJECTS[form](drawn, draw)
                 return replace(question, picture=asked(drawn, form), solution=solved(drawn, form))
 
-            _add(Pattern(f"{family}.{name}.{form}", family, form, tuple(levels), make))
+            _add(QuestionPattern(f"{family}.{name}.{form}", family, form, tuple(levels), make, _file(draw_subject)))
         return draw_subject
 
     return add
@@ -180,7 +188,7 @@ def numeric(
     for value, feedback, name in found:
         if isinstance(value, int) and 0 <= value <= MOST_TIMES * max(key, 1) and str(value) not in seen:
             seen.add(str(value))
-            options.append(Option(str(value), False, feedback, name))
+            options.append(AnswerOption(str(value), False, feedback, name))
     blank = blank._replace(options=tuple(draw.shuffled(options[:5])))
     return Question(title, _body(parts), (blank,), _conventions(conventions), tuple(told), tags)
 
@@ -223,12 +231,12 @@ def decimal(
     agree(key, second, title)
     text = rounded(key, places)
     seen = {text}
-    options = [Option(text, True, "Right.")]
+    options = [AnswerOption(text, True, "Right.")]
     for value, feedback, name in mistakes(wrongs):
         shown = rounded(value, places)
         if shown not in seen and (value == 0 or float(shown)) and abs(value - key) * 10**places > 2:
             seen.add(shown)
-            options.append(Option(shown, False, feedback, name))
+            options.append(AnswerOption(shown, False, feedback, name))
     blank = number_blank(draw, 0, [])._replace(
         kind="decimal",
         key=text,
@@ -260,9 +268,9 @@ def _conventions(given: str | tuple[str, ...]) -> str:
     return given if isinstance(given, str) else convention(given)
 
 
-def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> ExerciseTable:
     """A table of texts."""
-    return Grid(tuple(header), tuple(tuple(row) for row in rows))
+    return ExerciseTable(tuple(header), tuple(tuple(row) for row in rows))
 
 
 __all__ = [

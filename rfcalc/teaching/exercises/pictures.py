@@ -1,6 +1,6 @@
 """Pictures of items: what they are of, and how they are drawn.
 
-A `Figure` in an item is a recipe, so that a bank stays small and holds no code: a kind, a network and a place in it.
+An item holds a `PictureRecipe`, so that a bank stays small and has no code: a kind, a network and a place in it.
 
 - ``window``: the map that one layer reads (of a large one the corner), its padding, its window in the first place and,
   dashed, one step on. It is drawn from what the text says of the layer; the output is not in it.
@@ -23,7 +23,7 @@ from rfcalc.drawing.layers import layout
 from rfcalc.drawing.letters import width
 from rfcalc.report import Report
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
-from rfcalc.teaching.exercises.item import Figure
+from rfcalc.teaching.exercises.item import PictureRecipe
 from rfcalc.teaching.exercises.subject import Subject, report_of
 
 SAYS = {
@@ -49,7 +49,7 @@ STACKED = ("output_shape", "side", "receptive_field")
 CELL, EDGE, BOX = 14.0, 14.0, 26.0
 
 
-def asked(subject: Subject, form: str) -> Figure | None:
+def asked(subject: Subject, form: str) -> PictureRecipe | None:
     """The picture that helps with a question, if there is one; it tells nothing that the text does not."""
     if not subject.listed or form not in ("one-layer", "table", "error", "summary"):
         return None
@@ -62,12 +62,12 @@ def asked(subject: Subject, form: str) -> Figure | None:
     return graph_of(subject.target, subject.input, subject.node if form != "summary" else "", subject.report)
 
 
-def stack_of(target: str, shape: str, at: str) -> Figure | None:
+def stack_of(target: str, shape: str, at: str) -> PictureRecipe | None:
     """The windows of a chain of layers up to a place, if it is one that can be drawn."""
     return figure("stack", target, shape, at) if _strips(report_of(target, shape), at) else None
 
 
-def graph_of(target: str, shape: str, at: str, report: Report) -> Figure | None:
+def graph_of(target: str, shape: str, at: str, report: Report) -> PictureRecipe | None:
     """The graph of a network up to a place, where it has branches, and few enough layers to be looked at."""
     upto = report.network.position(at) if at else len(report.shapes) - 1
     arity = report.network.arity
@@ -77,7 +77,7 @@ def graph_of(target: str, shape: str, at: str, report: Report) -> Figure | None:
     return figure("graph", target, shape, at)
 
 
-def solved(subject: Subject, form: str) -> Figure | None:
+def solved(subject: Subject, form: str) -> PictureRecipe | None:
     """The picture that shows the answer, for the derivation."""
     if form != "one-layer" or subject.figure != "receptive_field" or subject.position is None:
         return None
@@ -86,14 +86,14 @@ def solved(subject: Subject, form: str) -> Figure | None:
     return figure("field", subject.target, subject.input, subject.node)
 
 
-def figure(kind: str, target: str, shape: str, at: str = "") -> Figure:
+def figure(kind: str, target: str, shape: str, at: str = "") -> PictureRecipe:
     """A figure and what it says in words."""
     padding = part = ""
     if kind == "window":
         axes = _window_of(report_of(target, shape))
         padding = ", its padding in grey" if axes and any(a or b for _, a, b, *_ in axes) else ""
         part = "the upper left corner of " if axes and any(_shown(a) < sum(a[:3]) for a in axes) else ""
-    return Figure(kind, target, shape, at, SAYS[kind].format(at=at, padding=padding, part=part))
+    return PictureRecipe(kind, target, shape, at, SAYS[kind].format(at=at, padding=padding, part=part))
 
 
 def _shown(axis: tuple[int, ...]) -> int:
@@ -167,7 +167,7 @@ def _spread_of(report: Report) -> tuple[int, int] | None:
     return (k, s) if k + s + 2 <= MOST_CELLS else None
 
 
-def checked(found: Figure) -> str:
+def checked(found: PictureRecipe) -> str:
     """What is wrong with a figure that somebody may have edited; empty if nothing is."""
     try:
         drawn(found)
@@ -179,7 +179,7 @@ def checked(found: Figure) -> str:
 
 
 @lru_cache(maxsize=64)
-def drawn(found: Figure) -> Picture:
+def drawn(found: PictureRecipe) -> Picture:
     """The picture of a figure.
 
     Raises:
@@ -210,7 +210,7 @@ def _rectangle(x: float, y: float, wide: float, high: float, role: str) -> Area:
     return Area(((x, y), (x + wide, y), (x + wide, y + high), (x, y + high)), role)
 
 
-def window(report: Report, found: Figure) -> Picture:
+def window(report: Report, found: PictureRecipe) -> Picture:
     """The map of the only layer, as cells, with its window.
 
     Raises:
@@ -251,7 +251,7 @@ def window(report: Report, found: Figure) -> Picture:
     return Picture(*size, tuple(areas), tuple(lines), title="a map and a window on it", description=found.says)
 
 
-def stack(report: Report, found: Figure) -> Picture:
+def stack(report: Report, found: PictureRecipe) -> Picture:
     """A strip of positions for each layer of a chain, with its window and the next; every strip goes on.
 
     Raises:
@@ -282,7 +282,7 @@ def stack(report: Report, found: Figure) -> Picture:
     return Picture(*size, tuple(areas), tuple(lines), (), tuple(texts), title="windows", description=found.says)
 
 
-def spread(report: Report, found: Figure) -> Picture:
+def spread(report: Report, found: PictureRecipe) -> Picture:
     """The corner of the output of a transposed convolution, before anything is cut off, and what the first two values
     are added to.
 
@@ -306,7 +306,7 @@ def spread(report: Report, found: Figure) -> Picture:
     return Picture(size, size, tuple(areas), tuple(lines), title="where values are added", description=found.says)
 
 
-def graph(report: Report, found: Figure) -> Picture:
+def graph(report: Report, found: PictureRecipe) -> Picture:
     """The layers by name, from the input down, and what each reads."""
     network = report.network
     upto = network.position(found.at) if found.at else len(report.shapes) - 1
@@ -366,7 +366,7 @@ def _along(report: Report) -> tuple[int, ...]:
     return axes[0]
 
 
-def taps(report: Report, found: Figure) -> Picture:
+def taps(report: Report, found: PictureRecipe) -> Picture:
     """The positions of a signal above, the first units of the layer below, and who reads what."""
     positions = _along(report)[0]
     if positions > MOST_CELLS:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.formats._text import LETTERS, body, plain, units
-from rfcalc.teaching.exercises.item import Blank, Item
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem
 from rfcalc.teaching.exercises.marking import mark
 
 WIDTH = 88
@@ -29,7 +29,7 @@ class Stop(Exception):
     """Nothing more will be typed."""
 
 
-def run(items: Sequence[Item], ask: Callable[[str], str | None], tell: Callable[[str], None]) -> Score:
+def run(items: Sequence[ExerciseItem], ask: Callable[[str], str | None], tell: Callable[[str], None]) -> Score:
     """Ask the items.
 
     Args:
@@ -55,7 +55,7 @@ def run(items: Sequence[Item], ask: Callable[[str], str | None], tell: Callable[
     return score
 
 
-def _shown(item: Item, number: int, count: int) -> Iterator[str]:
+def _shown(item: ExerciseItem, number: int, count: int) -> Iterator[str]:
     yield f"{number}/{count}  {item.title}"
     yield ""
     for line in body(item, lambda s: "?"):
@@ -71,7 +71,7 @@ def _shown(item: Item, number: int, count: int) -> Iterator[str]:
     yield from wrap(f"({plain(item.question.conventions)})", WIDTH)
 
 
-def _one(item: Item, blank: Blank, ask: Callable[[str], str | None], tell: Callable[[str], None]) -> bool:
+def _one(item: ExerciseItem, blank: Blank, ask: Callable[[str], str | None], tell: Callable[[str], None]) -> bool:
     prompt = "> " if item.single else f"{blank.label}{units(blank.unit)} > "
     if blank.unit and item.single:
         prompt = f"{blank.unit} > "
@@ -103,6 +103,6 @@ def _key(blank: Blank) -> str:
     return blank.key + units(blank.unit)
 
 
-def _explained(item: Item) -> Iterator[str]:
+def _explained(item: ExerciseItem) -> Iterator[str]:
     for line in item.question.derivation:
         yield from wrap(plain(line), WIDTH, initial_indent="  | ", subsequent_indent="  |   ")

@@ -14,7 +14,7 @@ from rfcalc.graph.network import Network
 from rfcalc.report import Report
 from rfcalc.teaching.case import cases, right
 from rfcalc.teaching.exercises.draw import Draw
-from rfcalc.teaching.exercises.item import Ask, Blank, Option
+from rfcalc.teaching.exercises.item import AnswerOption, Ask, Blank
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
 from rfcalc.teaching.exercises.words import SHORT, dims, number
 from rfcalc.teaching.misconceptions import Misconception, Wrong, fill, touching, wrong, wrong_totals
@@ -299,9 +299,11 @@ def number_blank(
         shown = written("", found)
         if shown not in seen:
             seen.add(shown)
-            options.append(Option(shown, False, feedback, by))
+            options.append(AnswerOption(shown, False, feedback, by))
     chosen = draw.some(options, most) if len(options) > most else options
-    return Blank(name, kind, label, text, tuple(draw.shuffled([*chosen, Option(text, True, "Right.")])), unit, "", ask)
+    return Blank(
+        name, kind, label, text, tuple(draw.shuffled([*chosen, AnswerOption(text, True, "Right.")])), unit, "", ask
+    )
 
 
 def choice_blank(
@@ -320,15 +322,15 @@ def choice_blank(
     Raises:
         Unfit: fewer than `least` different wrong ones.
     """
-    found: dict[str, Option] = {}
+    found: dict[str, AnswerOption] = {}
     for text, feedback, by in wrongs:
         if text != right_text:
-            found.setdefault(text, Option(text, False, feedback, by))
+            found.setdefault(text, AnswerOption(text, False, feedback, by))
     if len(found) < least:
         raise Unfit
     options = list(found.values())
     chosen = draw.some(options, most) if len(options) > most else options
-    shown = [*chosen, Option(right_text, True, "Right.")]
+    shown = [*chosen, AnswerOption(right_text, True, "Right.")]
     if not keep_order:
         shown = draw.shuffled(shown)
     return Blank("answer", "choice", label, right_text, tuple(shown), "", "", ask)

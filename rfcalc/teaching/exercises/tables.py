@@ -10,7 +10,7 @@ from rfcalc.report import Report
 from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.forms import conventions
-from rfcalc.teaching.exercises.item import Blank, Question, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Blank, Question, Text
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.subject import Subject, Unfit, again, choice_blank, number_blank, value, written
 from rfcalc.teaching.exercises.words import SHORT, axes, convention, listing
@@ -61,7 +61,7 @@ def table(subject: Subject, draw: Draw) -> Question:
     told: list[str] = []
     columns: list[tuple[str, tuple[Any, ...]]] = []
     for column in _columns(subject):
-        cells: list[str | Slot] = [input_cell(report, column)] * arity
+        cells: list[str | AnswerSlot] = [input_cell(report, column)] * arity
         for position in rows:
             node = network.nodes[position - arity]
             key = value(report, column, position)
@@ -74,7 +74,7 @@ def table(subject: Subject, draw: Draw) -> Question:
             ask = subject.ask._replace(figure=column, at=node.name)
             wrongs = as_column(wrong(found[position - arity], column), column)
             blanks.append(number_blank(draw, key, wrongs, name=name, label=label, ask=ask))
-            cells.append(Slot(name))
+            cells.append(AnswerSlot(name))
             told.append(f"{node.name}: {SHORT[column]} {written('', key)}")
         columns.append((SHORT[column], tuple(cells)))
     grid = listing(report, *columns, upto=rows[-1])

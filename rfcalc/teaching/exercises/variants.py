@@ -11,7 +11,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.graph.network import Network
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.forms import conventions, lines, place, shown
-from rfcalc.teaching.exercises.item import Blank, Block, Grid, Question, Text
+from rfcalc.teaching.exercises.item import Blank, Block, ExerciseTable, Question, Text
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.subject import (
     Subject,
@@ -208,11 +208,11 @@ def _hidden(subject: Subject, change: ParameterChange) -> tuple[Block, ...]:
     for block in shown(subject):
         if isinstance(block, Text):
             body.append(Text(block.text.replace(plain, text)))
-        elif isinstance(block, Grid):
+        elif isinstance(block, ExerciseTable):
             rows = tuple(
                 tuple(text if i == 1 and row[0] == change.node else c for i, c in enumerate(row)) for row in block.rows
             )
-            body.append(Grid(block.header, rows))
+            body.append(ExerciseTable(block.header, rows))
         else:
             raise Unfit
     return tuple(body)

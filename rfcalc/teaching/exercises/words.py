@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.layer import Layer
 from rfcalc.core.sliding import one
 from rfcalc.report import Report
-from rfcalc.teaching.exercises.item import Grid
+from rfcalc.teaching.exercises.item import ExerciseTable
 
 
 def sides(values: tuple[Any, ...], rank: int = 2) -> str:
@@ -134,7 +134,9 @@ def say(layer: Layer, rank: int = 2) -> str:
     return layer.notation() if saying is None else saying(layer, rank)
 
 
-def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | None = None, given: str = "") -> Grid:
+def listing(
+    report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | None = None, given: str = ""
+) -> ExerciseTable:
     """The network as a table: the input, then a row for each node; what it reads, where that is not the row before.
 
     Args:
@@ -158,7 +160,7 @@ def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | N
             node = network.nodes[position - arity]
             row = [node.name, say(node.layer, rank), *([] if chain else [", ".join(node.inputs)])]
         rows.append((*row, *[c[1][position] for c in columns]))
-    return Grid(tuple(header), tuple(rows))
+    return ExerciseTable(tuple(header), tuple(rows))
 
 
 # What is asked, and by which convention the answer counts. `{at}` is the place in words.

@@ -18,7 +18,7 @@ _INPUTS = frozenset({"input", "image", "inputimage", "inputlayer", "data", "img"
 _NUMBERED = re.compile(r"\s*#?\d{1,4}\s*[.):]\s*(?=\D)")  # before a row's name
 
 
-class Place(NamedTuple):
+class RowPlace(NamedTuple):
     """A row of the table: where its map stands (`TOTAL` for the totals), and the positions that it sums up.
 
     `folded` are activations and normalisation that belong to the row's layer, unless they have rows of their own.
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     folded: tuple[int, ...] = ()
 
 
-def usual(report: Report) -> list[Place]:
+def usual(report: Report) -> list[RowPlace]:
     """The rows that a table has when activations, normalisation and dropout are part of the layer before them."""
     found: list[list[int]] = []
     rows = list(report)
@@ -43,17 +43,17 @@ def usual(report: Report) -> list[Place]:
         else:
             found.append([row.position])
     arity = report.network.arity
-    return [Place(rows[g[0] - arity].name, g[0], (g[0],), tuple(g[1:])) for g in found]
+    return [RowPlace(rows[g[0] - arity].name, g[0], (g[0],), tuple(g[1:])) for g in found]
 
 
-class Names:
+class WrittenNames:
     """The places of a network by the names that people write."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
         self.usual = usual(report)
         network = report.network
-        self.known: dict[str, Place] = {}
+        self.known: dict[str, RowPlace] = {}
         inner: dict[str, list[int]] = {}
         for position, node in enumerate(network.nodes, network.arity):
             parts = node.name.split(".")
@@ -61,27 +61,27 @@ class Names:
             for owner in owners:
                 inner.setdefault(owner, []).append(position)
         for name, positions in inner.items():
-            self.known[_fold(name)] = Place(name, positions[-1], tuple(positions))
+            self.known[_fold(name)] = RowPlace(name, positions[-1], tuple(positions))
         for position, node in enumerate(network.nodes, network.arity):
-            self.known[_fold(node.name)] = Place(node.name, position, (position,))
+            self.known[_fold(node.name)] = RowPlace(node.name, position, (position,))
         for place in self.usual:
             self.known[_fold(place.name)] = place
         for position, name in enumerate(network.inputs):
-            self.known[_fold(name)] = Place(name, position)
+            self.known[_fold(name)] = RowPlace(name, position)
 
-    def find(self, text: str) -> Place | None:
+    def find(self, text: str) -> RowPlace | None:
         """The place that a cell names: as rfcalc names it, however it is spaced and capitalised."""
         name = _fold(text)
         found = self.known.get(name) or self.known.get(re.sub("^(inception|module|block|stage)", "", name))
         if found is None and (numbered := _NUMBERED.match(text)):
             return self.find(text[numbered.end() :])
         if found is None and name in _TOTALS:
-            return Place("total", TOTAL)
+            return RowPlace("total", TOTAL)
         if found is None and name in _INPUTS and self.report.network.arity == 1:
-            return Place(next(iter(self.report.network.inputs)), 0)
+            return RowPlace(next(iter(self.report.network.inputs)), 0)
         return found
 
-    def chosen(self, text: str) -> list[Place]:
+    def chosen(self, text: str) -> list[RowPlace]:
         """Places by name, separated by commas.
 
         Raises:
@@ -95,7 +95,7 @@ class Names:
             found.append(place)
         return found
 
-    def align(self, lines: Sequence[TableRow], index: int | None, where: str) -> tuple[list[Place | None], bool]:
+    def align(self, lines: Sequence[TableRow], index: int | None, where: str) -> tuple[list[RowPlace | None], bool]:
         """The place of every row, by its name; in order, where names say nothing. Whether it was the order.
 
         Raises:
@@ -107,7 +107,7 @@ class Names:
         if nodes and 2 * len([p for p in found if p]) >= len(found):
             return _separate(found), False
         free = [i for i, p in enumerate(found) if p is None or p.position >= self.report.network.arity]
-        every = [Place(r.name, r.position, (r.position,)) for r in self.report]
+        every = [RowPlace(r.name, r.position, (r.position,)) for r in self.report]
         for places in (self.usual, every):
             if len(places) == len(free):
                 for i, place in zip(free, places, strict=True):
@@ -122,7 +122,7 @@ class Names:
         )
 
 
-def _separate(found: list[Place | None]) -> list[Place | None]:
+def _separate(found: list[RowPlace | None]) -> list[RowPlace | None]:
     """What has a row of its own is no part of another row's layer."""
     own = {p.position for p in found if p is not None}
     return [p and p._replace(folded=tuple(q for q in p.folded if q not in own)) for p in found]

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.shape import Shape
-from rfcalc.teaching.cells import Number, empty, lengths, numbers, sizes
-from rfcalc.teaching.grading.columns import Column
+from rfcalc.teaching.cells import RoundedNumber, empty, lengths, numbers, sizes
+from rfcalc.teaching.grading.columns import GradedColumn
 
 AXES = ("receptive_field", "stride")
 Sizes: TypeAlias = "tuple[Fraction | None, ...]"  # None: the student does not say
@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
     text: str
     blank: bool
-    counts: tuple[Number, ...] = ()
+    counts: tuple[RoundedNumber, ...] = ()
     shapes: tuple[Sizes, ...] = ()
 
     @property
@@ -38,7 +38,7 @@ def _same(shape: Sizes, wanted: tuple[Any, ...]) -> bool:
     return len(shape) == len(wanted) and all(s is None or s == w for s, w in zip(shape, wanted, strict=True))
 
 
-def read(text: str, column: Column, shape: Shape, last: bool, axes: int) -> Answer:
+def read(text: str, column: GradedColumn, shape: Shape, last: bool, axes: int) -> Answer:
     """The answer in a cell.
 
     Args:

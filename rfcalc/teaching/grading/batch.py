@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from rfcalc.core.errors import LimitError, RfcalcError
-from rfcalc.teaching.grading.designs import Judged
+from rfcalc.teaching.grading.designs import JudgedDesign
 from rfcalc.teaching.grading.marking import Grade
 
 # OTHERS: what students hand in all the same; it is told that it cannot be graded.
@@ -17,15 +17,15 @@ OTHERS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".pdf", ".doc", ".docx",
           ".ipynb", ".png", ".jpg", ".jpeg", ".heic", ".zip")  # fmt: skip
 MOST_FILES = 10_000
 
-Found: TypeAlias = "Grade | Judged"
+Found: TypeAlias = "Grade | JudgedDesign"
 
 
-class Result(NamedTuple):
+class GradedFile(NamedTuple):
     """What became of one file: the grade, or why there is none."""
 
     student: str
     grade: Grade | None = None
-    judged: Judged | None = None
+    judged: JudgedDesign | None = None
     error: str = ""
 
     def passed(self, percent: int = 100) -> bool:
@@ -61,7 +61,7 @@ def files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def graded(paths: list[Path], one: Callable[[Path], Found], tick: Callable[[int], None]) -> Iterator[Result]:
+def graded(paths: list[Path], one: Callable[[Path], Found], tick: Callable[[int], None]) -> Iterator[GradedFile]:
     """The result of every file.
 
     Args:
@@ -74,10 +74,10 @@ def graded(paths: list[Path], one: Callable[[Path], Found], tick: Callable[[int]
                 raise RfcalcError("this is no table", fix="save it as CSV (UTF-8) and hand in that")
             yield result(path.name, one(path))
         except RfcalcError as error:
-            yield Result(path.name, error=str(error))
+            yield GradedFile(path.name, error=str(error))
         tick(done)
 
 
-def result(name: str, found: Found) -> Result:
+def result(name: str, found: Found) -> GradedFile:
     """A grade with its name."""
-    return Result(name, found) if isinstance(found, Grade) else Result(name, judged=found)
+    return GradedFile(name, found) if isinstance(found, Grade) else GradedFile(name, judged=found)

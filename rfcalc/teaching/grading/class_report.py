@@ -8,7 +8,7 @@ from typing import Any
 
 from rfcalc.report.document import Cell as Shown
 from rfcalc.report.document import Column, Section, Table, TableLine
-from rfcalc.teaching.grading.batch import Result
+from rfcalc.teaching.grading.batch import GradedFile
 from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, REPEATED, RIGHT, WRONG
 from rfcalc.teaching.misconceptions import Misconception
 
@@ -33,7 +33,7 @@ class Mistake:
         return {**told, "students": list(self.students), "cells": self.cells, "rows": self.rows}
 
 
-def mistakes(results: Sequence[Result]) -> list[Mistake]:
+def mistakes(results: Sequence[GradedFile]) -> list[Mistake]:
     """The likeliest misconception of every wrong cell, counted; that of most students first."""
     found: dict[str, Mistake] = {}
     for one in results:
@@ -46,7 +46,7 @@ def mistakes(results: Sequence[Result]) -> list[Mistake]:
     return sorted(found.values(), key=lambda m: (-len(m.students), -m.cells, m.by.name))
 
 
-def by_row(results: Sequence[Result]) -> list[dict[str, Any]]:
+def by_row(results: Sequence[GradedFile]) -> list[dict[str, Any]]:
     """How many students have each row right, wrong …; and its commonest mistake."""
     found: dict[str, dict[str, Any]] = {}
     made: dict[str, dict[str, int]] = {}
@@ -63,7 +63,7 @@ def by_row(results: Sequence[Result]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def summary(results: Sequence[Result]) -> Iterator[Section]:
+def summary(results: Sequence[GradedFile]) -> Iterator[Section]:
     """Two tables: the mistakes of the class, and how it did in each row."""
     common = mistakes(results)
     if not common:

@@ -87,7 +87,7 @@ MARKED = ("output_shape", *PARTS, "receptive_field", "stride", "weights", "biase
           "flops", "values", "bytes")  # fmt: skip
 
 
-class Column(NamedTuple):
+class GradedColumn(NamedTuple):
     """Where a column stands, what its head says, the figure, and what its unit multiplies with."""
 
     at: int
@@ -104,7 +104,7 @@ _COUNT = re.compile(
 )  # before what is counted
 
 
-def column(head: str, index: int = 0) -> Column | None:
+def column(head: str, index: int = 0) -> GradedColumn | None:
     """The column with this head; None if it holds no figure that is marked.
 
     >>> column("Params (M)"), column("Output size"), column("# parameters").figure
@@ -122,14 +122,14 @@ figure='output_shape', scale=1), 'params')
             found = METRICS.get(text.strip().replace(" ", "_"))
             figure = found.name if found is not None and found.name in MARKED else None
         if figure is not None:
-            return Column(index, head, figure, scale)
+            return GradedColumn(index, head, figure, scale)
     word = re.fullmatch(
         r"([kmg])\s*(params|parameters|macs?|flops?)|(gflops|gmacs?|mflops|mmacs?)", head.strip().lower()
     )
     if word:
         short = word[3] or ""
         unit = _UNITS[word[1] or short[0]]
-        return Column(index, head, _KNOWN[word[2] or short[1:]], unit)
+        return GradedColumn(index, head, _KNOWN[word[2] or short[1:]], unit)
     return None
 
 
@@ -147,7 +147,7 @@ def is_head(heads: tuple[str, ...], given: Mapping[str, str] | None = None) -> b
 
 def columns(
     heads: tuple[str, ...], where: str, given: Mapping[str, str] | None = None
-) -> tuple[Column | None, tuple[Column, ...], tuple[str, ...]]:
+) -> tuple[GradedColumn | None, tuple[GradedColumn, ...], tuple[str, ...]]:
     """The column of names, the columns that are marked, and the heads of the others.
 
     Args:
@@ -156,8 +156,8 @@ def columns(
     Raises:
         RfcalcError: nothing can be marked, or a figure stands in two columns.
     """
-    name: Column | None = None
-    found: dict[str, Column] = {}
+    name: GradedColumn | None = None
+    found: dict[str, GradedColumn] = {}
     others = []
     told = {_key(head) or head.strip(): figure for figure, head in (given or {}).items()}
     missing = [head for head in (given or {}).values() if (_key(head) or head.strip()) not in map(_same, heads)]
@@ -168,7 +168,7 @@ def columns(
     for index, head in enumerate(heads):
         one = column(head, index)
         if _same(head) in told:
-            one = Column(index, head, told[_same(head)], 1 if one is None else one.scale)
+            one = GradedColumn(index, head, told[_same(head)], 1 if one is None else one.scale)
         elif one is not None and one.figure in (given or {}):
             one = None  # the teacher named another one
         if one is None:

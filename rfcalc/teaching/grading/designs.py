@@ -27,7 +27,7 @@ class JudgedBound(NamedTuple):
     nearest: str = ""
 
 
-class Judged(NamedTuple):
+class JudgedDesign(NamedTuple):
     """A design: its bounds, and the report that they were checked on."""
 
     bounds: tuple[JudgedBound, ...]
@@ -58,7 +58,7 @@ def design(given: str, input: Any = None) -> Target:  # noqa: A002
     return found.read(input)
 
 
-def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtype: str = "float32") -> Judged:  # noqa: A002
+def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtype: str = "float32") -> JudgedDesign:  # noqa: A002
     """Check a design.
 
     Args:
@@ -79,7 +79,7 @@ def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtyp
     report = Report(with_inputs(found.network, shapes), dtype=dtype, target=found.name, assumptions=assumptions)
     if not report.complete:
         raise RfcalcError("a layer is of no known kind, so its figures are not known", where=found.name)
-    return Judged(tuple(_bound(c, report) for c in constraints), report)
+    return JudgedDesign(tuple(_bound(c, report) for c in constraints), report)
 
 
 def _bound(one: Constraint, report: Report) -> JudgedBound:

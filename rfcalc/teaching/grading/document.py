@@ -10,7 +10,7 @@ from rfcalc.report.document import Cell as Shown
 from rfcalc.report.document import Column, Document, Records, Role, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS
 from rfcalc.teaching.exercises.words import count
-from rfcalc.teaching.grading.batch import Result
+from rfcalc.teaching.grading.batch import GradedFile
 from rfcalc.teaching.grading.class_report import by_row, mistakes, summary
 from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, REPEATED, RIGHT, WRONG, Grade, Marked, MarkedCell
 from rfcalc.teaching.grading.reading import shown
@@ -34,7 +34,7 @@ _SIGNS = {
 _ROLES: dict[str, Role] = {RIGHT: "", CONSISTENT: "known", REPEATED: "known", WRONG: "bad"}
 
 
-def document(results: Sequence[Result], folder: bool, network: str) -> Document:
+def document(results: Sequence[GradedFile], folder: bool, network: str) -> Document:
     """The grades of a class (a line for each student), of one table (each cell), or of one design (each bound)."""
     one = results[0] if results else None
     data = partial(_data, results, network)
@@ -102,7 +102,7 @@ def first(grade: Grade) -> str:
     return row.node + (": " + " or ".join(m.title for m in row.by[:2]) if row.by else "")
 
 
-def _class(results: Sequence[Result]) -> Iterator[Section]:
+def _class(results: Sequence[GradedFile]) -> Iterator[Section]:
     tables = any(r.grade for r in results)
     heads = ("student", "marks", "carried", "first wrong row") if tables else ("student", "result", "", "not kept")
     columns = tuple(Column(head, least=None if i < 3 else 16, most=None if i else 40) for i, head in enumerate(heads))
@@ -115,12 +115,12 @@ def _class(results: Sequence[Result]) -> Iterator[Section]:
     yield from summary(results)
 
 
-def _why(one: Result) -> str:
+def _why(one: GradedFile) -> str:
     """Why there is no grade, its parts (what, why, fix) in one line."""
     return "; ".join(shown(line) for line in one.error.splitlines())
 
 
-def _summary(one: Result) -> list[str]:
+def _summary(one: GradedFile) -> list[str]:
     name = shown(one.student)
     if one.error:
         return [name, "no grade", "", _why(one).rpartition(f"{name}: ")[2]]
@@ -179,7 +179,7 @@ def _short(cell: MarkedCell) -> str:
     return f"{sign}{written}"
 
 
-def _design(one: Result) -> Table:
+def _design(one: GradedFile) -> Table:
     assert one.judged is not None
     lines = []
     for b in one.judged.bounds:
@@ -189,14 +189,14 @@ def _design(one: Result) -> Table:
     return Table((*columns, Column("the nearest bound that holds", "nearest", least=20)), tuple(lines))
 
 
-def _data(results: Sequence[Result], network: str) -> dict[str, Any]:
+def _data(results: Sequence[GradedFile], network: str) -> dict[str, Any]:
     """For machines: schema rfcalc/grade/1."""
     found = [_record(r) for r in results]
     told = {"schema": SCHEMA, "network": network or None, "conventions": CONVENTIONS, "results": found}
     return {**told, "class": {"mistakes": [m.to_dict() for m in mistakes(results)], "rows": by_row(results)}}
 
 
-def _record(one: Result) -> dict[str, Any]:
+def _record(one: GradedFile) -> dict[str, Any]:
     found: dict[str, Any] = {
         "student": shown(one.student),
         "error": _why(one) or None,
@@ -238,12 +238,12 @@ def _row(row: Marked) -> dict[str, Any]:
     return {"line": row.line or None, "written": row.written, "node": row.node, "status": row.status, "cells": cells}
 
 
-def _students(results: Sequence[Result]) -> Records:
+def _students(results: Sequence[GradedFile]) -> Records:
     heads = ("student", "cells", "strict", "carried", "first_wrong", "misconception", "passed", "error")
     return heads, map(_line, results)
 
 
-def _bounds(one: Result) -> Records:
+def _bounds(one: GradedFile) -> Records:
     bounds = one.judged.bounds if one.judged is not None else ()
     return ("constraint", "holds", "figure", "nearest"), ((b.constraint, b.holds, b.figure, b.nearest) for b in bounds)
 
@@ -261,7 +261,7 @@ def _cells(grade: Grade) -> Records:
     return heads, rows
 
 
-def _line(one: Result) -> list[Any]:
+def _line(one: GradedFile) -> list[Any]:
     name = shown(one.student)
     if one.judged is not None:
         failed = "; ".join(b.constraint for b in one.judged.bounds if not b.holds)

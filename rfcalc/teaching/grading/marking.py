@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from rfcalc.core.shape import Shape
 from rfcalc.report import Report
 from rfcalc.teaching.exercises.words import dims, number
-from rfcalc.teaching.grading.aligning import TOTAL, Names, Place
+from rfcalc.teaching.grading.aligning import TOTAL, RowPlace, WrittenNames
 from rfcalc.teaching.grading.answers import AXES, Answer, read, writes_last
 from rfcalc.teaching.grading.blame import makers, order, ranked
-from rfcalc.teaching.grading.columns import ADDED, PARTS, Column, columns, is_head
+from rfcalc.teaching.grading.columns import ADDED, PARTS, GradedColumn, columns, is_head
 from rfcalc.teaching.grading.following import Followed, figure_of, follow
 from rfcalc.teaching.grading.reading import TableRow, grid
 from rfcalc.teaching.misconceptions import Misconception
@@ -65,7 +65,7 @@ class Grade(NamedTuple):
     """A marked table. `strict` and `carried` are the cells that get a mark without and with errors carried forward."""
 
     rows: tuple[Marked, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[GradedColumn, ...]
     notes: tuple[str, ...]
     strict: int
     carried: int
@@ -114,11 +114,11 @@ class Key:
     ) -> None:
         self.heads, self.once = heads, once
         self.report = report
-        self.names = Names(report)
+        self.names = WrittenNames(report)
         self.asked = [] if rows == "given" else self.names.chosen(rows) if rows else self._usual()
         self.figures = tuple(figures)
 
-    def _usual(self) -> list[Place]:
+    def _usual(self) -> list[RowPlace]:
         """The rows of the usual table; views (flatten) are asked of nobody, but marked where they are handed in."""
         return [p for p in self.names.usual if not self.report[p.name].view]
 
@@ -158,7 +158,7 @@ class Key:
         places, in_order = self.names.align(found.lines, name.at if name else None, where)
         if in_order:
             notes.append("the rows name no layers of the network; they were taken in order")
-        taken: dict[int, tuple[TableRow, Place]] = {}
+        taken: dict[int, tuple[TableRow, RowPlace]] = {}
         for line, place in zip(found.lines, places, strict=True):
             told = line.cells[name.at] if name and name.at < len(line.cells) else ""
             if place is None:
@@ -191,7 +191,7 @@ class Key:
         return Grade(tuple(rows), cols, tuple(notes), strict, carried, len(counted))
 
     def _answers(
-        self, taken: dict[int, tuple[TableRow, Place]], cols: Sequence[Column]
+        self, taken: dict[int, tuple[TableRow, RowPlace]], cols: Sequence[GradedColumn]
     ) -> dict[int, dict[str, Answer]]:
         shapes = self.report.shapes
         output = next((c for c in cols if c.figure == "output_shape"), None)
@@ -205,7 +205,7 @@ class Key:
             for p, (line, _) in taken.items()
         }
 
-    def _missing(self, place: Place, figures: Sequence[str]) -> tuple[MarkedCell, ...]:
+    def _missing(self, place: RowPlace, figures: Sequence[str]) -> tuple[MarkedCell, ...]:
         found = []
         for figure in figures:
             right = self._right(place, figure)
@@ -213,7 +213,7 @@ class Key:
                 found.append(MarkedCell(figure, "", MISSING, _text(figure, right[0])))
         return tuple(found)
 
-    def _right(self, place: Place, figure: str) -> list[Any]:
+    def _right(self, place: RowPlace, figure: str) -> list[Any]:
         """The numbers that are right: with what is folded into the row; or of the layer alone."""
         if place.position == TOTAL:
             value = getattr(self.report.totals, figure, None)
@@ -225,7 +225,7 @@ class Key:
         return [] if value is None else [value]
 
     def _cells(
-        self, place: Place, mine: dict[str, Answer], steps: dict[int, Followed], given: dict[int, dict[str, Answer]]
+        self, place: RowPlace, mine: dict[str, Answer], steps: dict[int, Followed], given: dict[int, dict[str, Answer]]
     ) -> list[MarkedCell]:
         found = []
         for figure, answer in mine.items():
@@ -254,7 +254,7 @@ class Key:
 
     def _follows(
         self,
-        place: Place,
+        place: RowPlace,
         figure: str,
         mine: dict[str, Answer],
         steps: dict[int, Followed],
@@ -339,7 +339,7 @@ def _once(rows: list[Marked]) -> list[Marked]:
     return found
 
 
-def _cell(line: TableRow, column: Column) -> str:
+def _cell(line: TableRow, column: GradedColumn) -> str:
     return line.cells[column.at] if column.at < len(line.cells) else ""
 
 

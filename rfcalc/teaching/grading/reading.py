@@ -30,7 +30,7 @@ class TableRow(NamedTuple):
     cells: tuple[str, ...]
 
 
-class Grid(NamedTuple):
+class SubmittedTable(NamedTuple):
     """A table as it was handed in."""
 
     head: TableRow
@@ -41,9 +41,9 @@ class Grid(NamedTuple):
         """The cells of all rows, the head's first."""
         return (self.head.cells, *(line.cells for line in self.lines))
 
-    def below(self, row: int) -> Grid:
+    def below(self, row: int) -> SubmittedTable:
         """The table whose head is a later row; what stands above it is a title."""
-        return self if not row else Grid(self.lines[row - 1], self.lines[row:])
+        return self if not row else SubmittedTable(self.lines[row - 1], self.lines[row:])
 
 
 def text_of(path: Path) -> str:
@@ -114,7 +114,7 @@ def shown(text: str) -> str:
     return " ".join(told.split())
 
 
-def grid(text: str, where: str = "table") -> Grid:
+def grid(text: str, where: str = "table") -> SubmittedTable:
     """The table in a text.
 
     Raises:
@@ -142,7 +142,7 @@ def grid(text: str, where: str = "table") -> Grid:
         raise LimitError("the table is too long", where=where, why=f"the limit is {MOST_ROWS:,} rows")
     if max(len(row.cells) for row in rows) > MOST_COLUMNS:
         raise LimitError("the table is too wide", where=where, why=f"the limit is {MOST_COLUMNS} columns")
-    return Grid(rows[0], tuple(rows[1:]))
+    return SubmittedTable(rows[0], tuple(rows[1:]))
 
 
 def _rules(line: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rfcalc.teaching.case import Axis, Case
+from rfcalc.teaching.case import Case, SlidingAxis
 from rfcalc.teaching.misconceptions import misconception
 from rfcalc.teaching.misconceptions.sizes import dilation_from_zero, kernel_not_widened, stride_ignored
 
 
-def _grown(case: Case, rule: Callable[[Axis, int, int], Any]) -> Any:
+def _grown(case: Case, rule: Callable[[SlidingAxis, int, int], Any]) -> Any:
     """A receptive field by another rule of each axis, from (axis, size before, stride before)."""
     if case.before is None or not case.axes or case.layer.kind == "conv_transpose":
         return None

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.teaching.case import Axis, Case, right
+from rfcalc.teaching.case import Case, SlidingAxis, right
 from rfcalc.teaching.misconceptions import misconception
 
 
-def _sized(case: Case, length: Callable[[Axis], Any], channels: Any = None) -> Any:
+def _sized(case: Case, length: Callable[[SlidingAxis], Any], channels: Any = None) -> Any:
     """The shape with another rule for the length of each axis; None for a layer that is no plain sliding window."""
     if not case.axes or case.layer.kind == "conv_transpose":
         return None
@@ -175,7 +175,7 @@ def _(case: Case) -> Any:
     return _sized(case, lambda x: _slid(x.n + x.a + x.b, (x.d + 1) * (x.k - 1) + 1, x.s) if x.d > 1 else x_length(x))
 
 
-def x_length(x: Axis) -> int:
+def x_length(x: SlidingAxis) -> int:
     """The right length of an axis, rounding down."""
     return _slid(x.n + x.a + x.b, x.wide, x.s)
 

@@ -18,28 +18,28 @@ from rfcalc.readers.builder.products import contracted, product
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, shown
-from rfcalc.readers.keras.build import Held, Value
+from rfcalc.readers.keras.build import Held, KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer, operation
 
 _PROJECTED = ("query", "value", "key")
 
 
-class Given(NamedTuple):
+class AttentionCall(NamedTuple):
     """What attention is called with: maps of tokens × features, masks that are values, the mask that is fixed."""
 
-    query: Value
-    key: Value
-    value: Value
-    masks: list[tuple[str, Value]]
+    query: KerasValue
+    key: KerasValue
+    value: KerasValue
+    masks: list[tuple[str, KerasValue]]
     fixed: Mask
 
 
-def _given(call: LayerCall, window: int | None = None) -> Given:
+def _given(call: LayerCall, window: int | None = None) -> AttentionCall:
     build = call.build
-    named = dict(zip(_PROJECTED, [a for a in call.args if isinstance(a, Value)], strict=False))
-    named |= {k: v for k, v in call.kwargs.items() if isinstance(v, Value) and k in _PROJECTED}
-    if call.args and isinstance(call.args[0], (list, tuple)) and not isinstance(call.args[0], Value):
+    named = dict(zip(_PROJECTED, [a for a in call.args if isinstance(a, KerasValue)], strict=False))
+    named |= {k: v for k, v in call.kwargs.items() if isinstance(v, KerasValue) and k in _PROJECTED}
+    if call.args and isinstance(call.args[0], (list, tuple)) and not isinstance(call.args[0], KerasValue):
         named = dict(zip(_PROJECTED, call.args[0], strict=False))
     if "query" not in named or "value" not in named:
         raise NotUnderstood("its inputs are written in another way")
@@ -51,8 +51,8 @@ def _given(call: LayerCall, window: int | None = None) -> Given:
     for name in ("query_mask", "value_mask", "key_mask", "attention_mask", "mask"):
         told = call.kwargs.get(name)
         listed = told if isinstance(told, list) else [told]
-        masks += [(name, v) for v in listed if isinstance(v, Value)]
-        if any(v is not None and not isinstance(v, Value) for v in listed):
+        masks += [(name, v) for v in listed if isinstance(v, KerasValue)]
+        if any(v is not None and not isinstance(v, KerasValue) for v in listed):
             raise NotUnderstood(f"it is called with {name}")
     if call.kwargs.get("return_attention_scores"):
         raise NotUnderstood("its scores are a result")
@@ -67,16 +67,16 @@ def _given(call: LayerCall, window: int | None = None) -> Given:
         fixed = tuple(r or tuple(range(m)) for r in rows)  # a row that sees nothing is a softmax of equal scores
     elif causal:
         fixed = "causal"
-    return Given(build.plain(query), build.plain(key), build.plain(value), masks, fixed)
+    return AttentionCall(build.plain(query), build.plain(key), build.plain(value), masks, fixed)
 
 
-def _project(call: LayerCall, x: Value, heads: int, width: int, part: str, bias: bool) -> Value:
+def _project(call: LayerCall, x: KerasValue, heads: int, width: int, part: str, bias: bool) -> KerasValue:
     made = call.build.add(Linear(heads * width, bias=bias), [x], f"{call.name}.{part}", owner=f"{call.owner}.{part}")
     return _apart(call, made, heads, width, part)
 
 
 @layer("MultiHeadAttention")
-def multi_head(call: LayerCall) -> Value:
+def multi_head(call: LayerCall) -> KerasValue:
     f = call.fields
     window = None if f.get("sliding_window") is None else f.integer("sliding_window")
     if f.get("attention_axes") not in (None, [1], 1, [-2]):
@@ -109,7 +109,7 @@ def multi_head(call: LayerCall) -> Value:
 
 
 @layer("GroupQueryAttention")
-def grouped(call: LayerCall) -> Value:
+def grouped(call: LayerCall) -> KerasValue:
     """Several heads of queries for each head of keys and values."""
     f = call.fields
     given = _given(call)
@@ -126,7 +126,7 @@ def grouped(call: LayerCall) -> Value:
     return call.build.add(Linear(given.query.dims[-1], bias=bias), [made], call.name, owner=call.owner)
 
 
-def _repeated(call: LayerCall, x: Value, times: int, part: str) -> Value:
+def _repeated(call: LayerCall, x: KerasValue, times: int, part: str) -> KerasValue:
     """Each head so many times."""
     if times == 1:
         return x
@@ -137,7 +137,7 @@ def _repeated(call: LayerCall, x: Value, times: int, part: str) -> Value:
     return build.made(held, x.order, f"{call.name}.{part}.repeat")
 
 
-def _attended(call: LayerCall, parts: Sequence[Value], given: Given) -> Value:
+def _attended(call: LayerCall, parts: Sequence[KerasValue], given: AttentionCall) -> KerasValue:
     """The products of queries, keys and values of all heads; masks that are values are added to the scores."""
     build, rank = call.build, parts[0].rank
     scores = (parts[0].held.dims[0], *(1,) * (rank - 2), parts[0].dims[-2], parts[1].dims[-2])
@@ -165,7 +165,7 @@ def _attended(call: LayerCall, parts: Sequence[Value], given: Given) -> Value:
     return build.add(AttentionProduct(mask=given.fixed), [*parts, *more], f"{call.name}.attention")
 
 
-def _apart(call: LayerCall, x: Value, heads: int, width: int, part: str) -> Value:
+def _apart(call: LayerCall, x: KerasValue, heads: int, width: int, part: str) -> KerasValue:
     """tokens × features as heads × tokens × features of a head."""
     build, held = call.build, x.held
     split = regrouped(build.graph, held, (*held.dims[:2], heads, width), held.batch)
@@ -173,7 +173,7 @@ def _apart(call: LayerCall, x: Value, heads: int, width: int, part: str) -> Valu
     return build.made(moved(build.graph, split, (0, 2, 1, 3)), (0, 1, 2), f"{call.name}.{part}.permute")
 
 
-def _together(call: LayerCall, x: Value, features: int) -> Value:
+def _together(call: LayerCall, x: KerasValue, features: int) -> KerasValue:
     """The reverse."""
     build = call.build
     turned = build.made(moved(build.graph, x.held, (0, 2, 1, 3)), (0, 1, 2), f"{call.name}.permute").held
@@ -182,7 +182,7 @@ def _together(call: LayerCall, x: Value, features: int) -> Value:
 
 
 @layer("Attention")
-def products(call: LayerCall) -> Value:
+def products(call: LayerCall) -> KerasValue:
     """softmax(q·kᵀ)·v of given queries, values and keys, perhaps multiplied by one learned number."""
     f, build = call.fields, call.build
     if f.word("score_mode", "dot") != "dot":
@@ -198,7 +198,7 @@ def products(call: LayerCall) -> Value:
     return build.add(Elementwise("where"), [own], call.name)
 
 
-def _scaled(call: LayerCall, x: Value, dims: tuple[int, ...]) -> Value:
+def _scaled(call: LayerCall, x: KerasValue, dims: tuple[int, ...]) -> KerasValue:
     """A map multiplied by a learned number, or by one for each feature."""
     build, (lead, *rest) = call.build, x.held.dims
     full = (1, *(1,) * (len(rest) - len(dims)), *dims)
@@ -210,7 +210,7 @@ def _scaled(call: LayerCall, x: Value, dims: tuple[int, ...]) -> Value:
 
 
 @layer("AdditiveAttention")
-def additive(call: LayerCall) -> Value:
+def additive(call: LayerCall) -> KerasValue:
     """softmax(Σ w · tanh(q + k))·v (Bahdanau 2015)."""
     build, given = call.build, _given(call)
     if given.masks or given.fixed is not None:
@@ -229,13 +229,13 @@ def additive(call: LayerCall) -> Value:
     return _product(call, build.value(soft, (0, 1)), given.value)
 
 
-def _product(call: LayerCall, a: Value, b: Value) -> Value:
+def _product(call: LayerCall, a: KerasValue, b: KerasValue) -> KerasValue:
     held = product(call.build.graph, a.held, b.held, (*a.held.dims[:-1], b.held.dims[-1]))
     return call.build.made(held, (0, 1), call.name)
 
 
 @layer("Dot")
-def dot(call: LayerCall) -> Value:
+def dot(call: LayerCall) -> KerasValue:
     """Sums of products of two maps over an axis of each; every item of the batch by itself."""
     x, y = (call.build.plain(v) for v in call.inputs)
     told = call.fields.get("axes")
@@ -255,7 +255,9 @@ def dot(call: LayerCall) -> Value:
     return summed_products(call, terms, out, (x, y), call.name)
 
 
-def summed_products(call: LayerCall, terms: list[str], out: str, values: tuple[Value, Value], name: str) -> Value:
+def summed_products(
+    call: LayerCall, terms: list[str], out: str, values: tuple[KerasValue, KerasValue], name: str
+) -> KerasValue:
     """Products of two maps, summed over the letters that the result has not; the first letter of each is the batch."""
     size = {c: n for t, v in zip(terms, values, strict=True) for c, n in zip(t, v.held.dims, strict=True)}
     for term, v in zip(terms, values, strict=True):
@@ -269,7 +271,7 @@ def summed_products(call: LayerCall, terms: list[str], out: str, values: tuple[V
 
 
 @operation("Einsum")
-def einsum(call: LayerCall) -> Value:
+def einsum(call: LayerCall) -> KerasValue:
     told = call.fields.word("subscripts").replace(" ", "")
     left, arrow, out = told.partition("->")
     terms = left.split(",")

@@ -13,7 +13,7 @@ from rfcalc.readers.builder.maps import back, mapped, sized, tidy
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.builder.vocabulary import KERAS_ACTIVATIONS, KERAS_FUNCTIONS
 from rfcalc.readers.configuration import malformed, shown
-from rfcalc.readers.keras.build import Value, channels_first
+from rfcalc.readers.keras.build import KerasValue, channels_first
 from rfcalc.readers.keras.graph import LayerCall
 
 LINEAR = (None, "linear")
@@ -29,7 +29,7 @@ def last_channels(call: LayerCall) -> bool:
     return bool(told == "channels_last")
 
 
-def image(call: LayerCall, rank: int) -> Value:
+def image(call: LayerCall, rank: int) -> KerasValue:
     """The layer's input with `rank` spatial axes, channels first."""
     x = call.x
     if x.rank != rank + 1:
@@ -40,7 +40,7 @@ def image(call: LayerCall, rank: int) -> Value:
 Fit = Callable[..., Any]
 
 
-def slid(call: LayerCall, x: Value, make: Callable[[Fit], Layer], name: str = "", owner: str = "") -> Value:
+def slid(call: LayerCall, x: KerasValue, make: Callable[[Fit], Layer], name: str = "", owner: str = "") -> KerasValue:
     """A layer that slides over the spatial axes of an `image`.
 
     Args:
@@ -97,7 +97,7 @@ def function_name(told: Any, where: str) -> tuple[str | None, Mapping[str, Any]]
     raise malformed(where, f"activation is {shown(told)}")
 
 
-def activated(call: LayerCall, value: Value, told: Any, name: str | None = None) -> Value:
+def activated(call: LayerCall, value: KerasValue, told: Any, name: str | None = None) -> KerasValue:
     """The value after an activation that is written inside a layer; nothing for `linear`."""
     function, config = function_name(told, call.name)
     if function in LINEAR:
@@ -124,7 +124,7 @@ def layer_label(function: str) -> str:
     return {"swish": "silu"}.get(function, function)
 
 
-def of_function(function: str, value: Value, axis: int = -1) -> Layer:
+def of_function(function: str, value: KerasValue, axis: int = -1) -> Layer:
     """The layer of an activation by its Keras name.
 
     Raises:
@@ -141,23 +141,23 @@ def of_function(function: str, value: Value, axis: int = -1) -> Layer:
     raise NotUnderstood(f"the activation {shown(function)}")
 
 
-def softmax(value: Value, axis: Any, log: bool = False) -> Softmax:
+def softmax(value: KerasValue, axis: Any, log: bool = False) -> Softmax:
     """Softmax over one of Keras' axes (without the batch: −1 is the last)."""
     mine = position(value, axis)
     return Softmax(None if mine == value.shape.channel else mine, log=log)
 
 
-def position(value: Value, axis: Any, where: str = "axis") -> int:
+def position(value: KerasValue, axis: Any, where: str = "axis") -> int:
     """Which axis of the algebra's map one of Keras' axes is; 0 is the batch there, which cannot be meant."""
     return map_axis(value, keras_axis(value, axis, where))
 
 
-def map_axis(value: Value, k: int) -> int:
+def map_axis(value: KerasValue, k: int) -> int:
     """Which axis of the node's map one of Keras' axes (counted without the batch) is."""
     return value.axis(k) - (value.held.batch is not None) + value.held.extra
 
 
-def keras_axis(value: Value, axis: Any, where: str = "axis") -> int:
+def keras_axis(value: KerasValue, axis: Any, where: str = "axis") -> int:
     """One of Keras' axes, counted without the batch."""
     rank = value.rank
     if isinstance(axis, (list, tuple)) and len(axis) == 1:

@@ -7,7 +7,7 @@ from typing import Any
 from rfcalc.layers.conv import Conv, Depthwise
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.configuration import malformed, shown
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import Fit, activated, image, padding, slid
@@ -32,7 +32,7 @@ def geometry(call: LayerCall, rank: int, fit: Fit) -> dict[str, Any]:
 
 
 @layer("Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D")
-def convolution(call: LayerCall) -> Value:
+def convolution(call: LayerCall) -> KerasValue:
     rank = _rank(call.kind)
     f = call.fields
     groups, bias = f.integer("groups", 1), f.flag("use_bias", True)
@@ -44,7 +44,7 @@ def convolution(call: LayerCall) -> Value:
 
 
 @layer("DepthwiseConv1D", "DepthwiseConv2D")
-def depthwise(call: LayerCall) -> Value:
+def depthwise(call: LayerCall) -> KerasValue:
     rank = _rank(call.kind)
     f = call.fields
     multiplier, bias = f.integer("depth_multiplier", 1), f.flag("use_bias", True)
@@ -56,7 +56,7 @@ def depthwise(call: LayerCall) -> Value:
 
 
 @layer("SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D")
-def separable(call: LayerCall) -> Value:
+def separable(call: LayerCall) -> KerasValue:
     """A depthwise convolution without bias, then a pointwise one: two nodes."""
     rank = _rank(call.kind)
     f = call.fields
@@ -76,7 +76,7 @@ def separable(call: LayerCall) -> Value:
     "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
     "Convolution1DTranspose", "Convolution2DTranspose", "Convolution3DTranspose",
 )  # fmt: skip
-def transposed(call: LayerCall) -> Value:
+def transposed(call: LayerCall) -> KerasValue:
     rank = _rank(call.kind)
     f = call.fields
     kernel, stride = f.sizes("kernel_size", rank), f.sizes("strides", rank, 1)

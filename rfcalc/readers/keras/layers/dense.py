@@ -8,7 +8,7 @@ from rfcalc.layers.dense import Linear
 from rfcalc.layers.reshape import Flatten
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import dims
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import activated
@@ -16,7 +16,7 @@ from rfcalc.readers.keras.layers.common import activated
 _LAST_AXIS = re.compile(r"(\.\.\.|[a-z]*)([a-z]),\2([a-z])->\1\3")
 
 
-def features(call: LayerCall, x: Value) -> Value:
+def features(call: LayerCall, x: KerasValue) -> KerasValue:
     """The value with its features last; the order within a flattened map does not matter to what reads all of it."""
     build = call.build
     if x.rank > 1:
@@ -31,7 +31,7 @@ def features(call: LayerCall, x: Value) -> Value:
 
 
 @layer("Dense")
-def dense(call: LayerCall) -> Value:
+def dense(call: LayerCall) -> KerasValue:
     """On the last axis, whatever that is."""
     f = call.fields
     if f.get("lora_rank") is not None:
@@ -44,7 +44,7 @@ def dense(call: LayerCall) -> Value:
 
 
 @layer("EinsumDense")
-def einsum(call: LayerCall) -> Value:
+def einsum(call: LayerCall) -> KerasValue:
     """The form that is a fully connected layer: the last axis is contracted, one axis comes in its place."""
     f = call.fields
     match = _LAST_AXIS.fullmatch(f.word("equation").replace(" ", ""))

@@ -10,7 +10,7 @@ from rfcalc.layers.merge import Add, Concat, Multiply
 from rfcalc.readers.builder.joining import chained
 from rfcalc.readers.builder.moves import regrouped
 from rfcalc.readers.configuration import malformed
-from rfcalc.readers.keras.build import Order, Value
+from rfcalc.readers.keras.build import KerasValue, Order
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import keras_axis, map_axis, number
@@ -26,11 +26,11 @@ MERGES: dict[str, Layer] = {
 
 
 @layer(*MERGES)
-def merge(call: LayerCall) -> Value:
+def merge(call: LayerCall) -> KerasValue:
     return merged(call, MERGES[call.kind], call.inputs)
 
 
-def merged(call: LayerCall, made: Layer, inputs: Sequence[Value]) -> Value:
+def merged(call: LayerCall, made: Layer, inputs: Sequence[KerasValue]) -> KerasValue:
     """Inputs of unequal rank get axes of size 1 in front, after the batch."""
     if not inputs:
         raise malformed(call.name, "it joins nothing")
@@ -49,13 +49,13 @@ def merged(call: LayerCall, made: Layer, inputs: Sequence[Value]) -> Value:
     )
 
 
-def of_equal_rank(call: LayerCall, inputs: Sequence[Value]) -> list[Value]:
+def of_equal_rank(call: LayerCall, inputs: Sequence[KerasValue]) -> list[KerasValue]:
     """The inputs with as many axes as the one that has most, in its order."""
     first = max(inputs, key=lambda v: v.rank)
     return [v if v.rank == first.rank else expanded(call, v, first.order) for v in inputs]
 
 
-def expanded(call: LayerCall, value: Value, order: Order) -> Value:
+def expanded(call: LayerCall, value: KerasValue, order: Order) -> KerasValue:
     """A map with axes of size 1 in front, in an order of axes."""
     value = call.build.plain(value)
     dims = (*(1,) * (len(order) - value.rank), *value.dims)
@@ -64,11 +64,11 @@ def expanded(call: LayerCall, value: Value, order: Order) -> Value:
 
 
 @layer("Concatenate")
-def concatenate(call: LayerCall) -> Value:
+def concatenate(call: LayerCall) -> KerasValue:
     return joined(call, call.inputs, call.fields.get("axis", -1))
 
 
-def joined(call: LayerCall, inputs: Sequence[Value], axis: object) -> Value:
+def joined(call: LayerCall, inputs: Sequence[KerasValue], axis: object) -> KerasValue:
     """One after another along one of Keras' axes."""
     if not inputs:
         raise malformed(call.name, "it joins nothing")
@@ -86,7 +86,7 @@ def joined(call: LayerCall, inputs: Sequence[Value], axis: object) -> Value:
 
 
 @layer("CustomScaleLayer")
-def scaled_sum(call: LayerCall) -> Value:
+def scaled_sum(call: LayerCall) -> KerasValue:
     """InceptionResNetV2's: the first map plus a fixed multiple of the second."""
     first, second = call.inputs
     scaled = call.build.add(Elementwise("times", number(call.fields.get("scale"))), [second], f"{call.name}.times")

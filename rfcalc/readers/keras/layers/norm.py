@@ -10,13 +10,13 @@ from rfcalc.layers.pointwise import Scale, StochasticDepth
 from rfcalc.readers.builder.maps import channels_at
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
-from rfcalc.readers.keras.build import Held, Value
+from rfcalc.readers.keras.build import Held, KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import keras_axis
 
 
-def _of_channels(call: LayerCall, axis: object) -> Value:
+def _of_channels(call: LayerCall, axis: object) -> KerasValue:
     """The input with this axis as its channels."""
     x = call.build.settled(call.x)
     k = keras_axis(x, axis, call.name)
@@ -27,7 +27,7 @@ def _of_channels(call: LayerCall, axis: object) -> Value:
 
 
 @layer("BatchNormalization")
-def batch(call: LayerCall) -> Value:
+def batch(call: LayerCall) -> KerasValue:
     f = call.fields
     try:
         x = _of_channels(call, f.get("axis", -1))
@@ -46,7 +46,7 @@ def batch(call: LayerCall) -> Value:
 
 
 @layer("LayerNormalization")
-def over_layer(call: LayerCall) -> Value:
+def over_layer(call: LayerCall) -> KerasValue:
     f = call.fields
     x = call.build.settled(call.x)
     axes = f.get("axis", -1)
@@ -68,7 +68,7 @@ def over_layer(call: LayerCall) -> Value:
     return call.build.add(LayerNorm(over, gamma=gamma, bias=bias), [x], call.name, owner=call.owner)
 
 
-def normalised(call: LayerCall, x: Value, axes: list[int], op: str) -> Value:
+def normalised(call: LayerCall, x: KerasValue, axes: list[int], op: str) -> KerasValue:
     """A map less its mean over some of Keras' axes (of a variance), divided by what is told of these axes."""
     build, graph, held = call.build, call.build.graph, x.held
     dims = tuple(1 if i in {x.axis(k) for k in axes} else n for i, n in enumerate(held.dims))
@@ -83,7 +83,7 @@ def normalised(call: LayerCall, x: Value, axes: list[int], op: str) -> Value:
     return build.made(joined("div", held, spread), x.order, f"{call.name}.normalize")
 
 
-def factored(call: LayerCall, x: Value, axes: list[int], gamma: bool, bias: bool) -> Value:
+def factored(call: LayerCall, x: KerasValue, axes: list[int], gamma: bool, bias: bool) -> KerasValue:
     """A map multiplied by learned factors along some of Keras' axes, and learned offsets added."""
     build, graph = call.build, call.build.graph
     for part, layer_, wanted in (("gamma", Multiply(), gamma), ("beta", Add(), bias)):
@@ -99,7 +99,7 @@ def factored(call: LayerCall, x: Value, axes: list[int], gamma: bool, bias: bool
 
 
 @layer("UnitNormalization")
-def unit(call: LayerCall) -> Value:
+def unit(call: LayerCall) -> KerasValue:
     """Divided by the root of the sum of squares over some axes."""
     x = call.build.settled(call.x)
     axes = call.fields.get("axis", -1)
@@ -108,7 +108,7 @@ def unit(call: LayerCall) -> Value:
 
 
 @layer("RMSNormalization")
-def root_mean_square(call: LayerCall) -> Value:
+def root_mean_square(call: LayerCall) -> KerasValue:
     x = call.x
     if keras_axis(x, call.fields.get("axis", -1), call.name) != x.rank - 1:
         raise NotUnderstood("root mean squares over another axis than the last")
@@ -116,7 +116,7 @@ def root_mean_square(call: LayerCall) -> Value:
 
 
 @layer("GroupNormalization")
-def group(call: LayerCall) -> Value:
+def group(call: LayerCall) -> KerasValue:
     f = call.fields
     x = _of_channels(call, f.get("axis", -1))
     groups = f.integer("groups", 32)
@@ -129,7 +129,7 @@ def group(call: LayerCall) -> Value:
 
 
 @layer("Normalization")
-def fixed(call: LayerCall) -> Value:
+def fixed(call: LayerCall) -> KerasValue:
     """(x − mean) / deviation with statistics that were measured once; Keras keeps them, and how many values they are
     of, with the weights, unless they are written in the configuration."""
     f = call.fields
@@ -146,7 +146,7 @@ def fixed(call: LayerCall) -> Value:
 
 
 @layer("LayerScale")
-def scale(call: LayerCall) -> Value:
+def scale(call: LayerCall) -> KerasValue:
     x = call.x
     if x.channel != x.rank - 1 or x.shape.channels != call.fields.integer("projection_dim"):
         raise NotUnderstood("it scales another axis than the channels")
@@ -154,5 +154,5 @@ def scale(call: LayerCall) -> Value:
 
 
 @layer("StochasticDepth")
-def stochastic_depth(call: LayerCall) -> Value:
+def stochastic_depth(call: LayerCall) -> KerasValue:
     return call.build.add(StochasticDepth(call.fields.real("drop_path_rate", 0.0)), [call.x], call.name)

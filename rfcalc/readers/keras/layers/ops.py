@@ -18,7 +18,7 @@ from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.builder.vocabulary import KERAS, KERAS_ACTIVATIONS, KERAS_FUNCTIONS, KERAS_SEVERAL
 from rfcalc.readers.configuration import malformed, sizes
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import guess, operation
 from rfcalc.readers.keras.layers.common import keras_axis, map_axis, of_function, softmax
@@ -45,7 +45,7 @@ REDUCTIONS = {
 
 
 @operation(*BINARY)
-def binary(call: LayerCall) -> Value:
+def binary(call: LayerCall) -> KerasValue:
     """Two maps, or a map and a number."""
     joins, single = BINARY[call.kind]
     values = call.inputs
@@ -60,8 +60,8 @@ def _of_number(call: LayerCall, name: str) -> Elementwise:
     """A map and a number: which function of the map that is; without the number where it is not written down."""
     if len(call.args) != 2:
         return Elementwise(name)
-    first = isinstance(call.args[0], Value)
-    others = [a for a in call.args if not isinstance(a, Value)]
+    first = isinstance(call.args[0], KerasValue)
+    others = [a for a in call.args if not isinstance(a, KerasValue)]
     known = len(others) == 1 and isinstance(others[0], (int, float)) and not isinstance(others[0], bool)
     number = float(others[0]) if known and isfinite(others[0]) else None
     if call.kind == "Subtract" and first and number is not None:
@@ -79,7 +79,7 @@ def _of_number(call: LayerCall, name: str) -> Elementwise:
     return Elementwise(name, () if number is None else number)
 
 
-def broadcast(call: LayerCall, values: list[Value]) -> list[Value]:
+def broadcast(call: LayerCall, values: list[KerasValue]) -> list[KerasValue]:
     """Maps of unequal rank, as arrays are broadcast: the batch of one would meet an axis of the other."""
     if len({v.rank for v in values}) > 1:
         raise NotUnderstood("its maps have different numbers of axes")
@@ -87,12 +87,12 @@ def broadcast(call: LayerCall, values: list[Value]) -> list[Value]:
 
 
 @operation(*KERAS, "Clip")
-def unary(call: LayerCall) -> Value:
+def unary(call: LayerCall) -> KerasValue:
     return call.build.add(Elementwise(KERAS.get(call.kind, "clamp")), [call.x], call.name)
 
 
 @operation(*KERAS_SEVERAL)
-def several(call: LayerCall) -> Value:
+def several(call: LayerCall) -> KerasValue:
     """A function of maps and numbers at one place."""
     if any(isinstance(a, dict) for a in call.args):
         raise NotUnderstood("one side is an array")
@@ -104,17 +104,17 @@ def several(call: LayerCall) -> Value:
 
 
 @operation("StopGradient", "Copy", "ConvertToTensor", "Conjugate", "Conj")
-def same(call: LayerCall) -> Value:
+def same(call: LayerCall) -> KerasValue:
     return call.build.add(Identity(), [call.x], call.name)
 
 
 @operation(*ACTIVATIONS)
-def activation(call: LayerCall) -> Value:
+def activation(call: LayerCall) -> KerasValue:
     return call.build.add(of_function(ACTIVATIONS[call.kind], call.x), [call.x], call.name)
 
 
 @operation("Gelu")
-def gelu(call: LayerCall) -> Value:
+def gelu(call: LayerCall) -> KerasValue:
     from rfcalc.layers.pointwise import Activation
 
     name = "gelu_tanh" if call.fields.flag("approximate", True) else "gelu"
@@ -122,13 +122,13 @@ def gelu(call: LayerCall) -> Value:
 
 
 @operation("Softmax", "LogSoftmax")
-def soft(call: LayerCall) -> Value:
+def soft(call: LayerCall) -> KerasValue:
     axis = call.fields.get("axis", -1)
     return call.build.add(softmax(call.x, axis, call.kind == "LogSoftmax"), [call.x], call.name)
 
 
 @operation("Mean", *REDUCTIONS)
-def reduction(call: LayerCall) -> Value:
+def reduction(call: LayerCall) -> KerasValue:
     """Over some of the axes, which are removed unless `keepdims`."""
     f, build = call.fields, call.build
     x = build.settled(call.x)
@@ -148,7 +148,7 @@ def reduction(call: LayerCall) -> Value:
 
 
 @operation("Reshape")
-def reshape(call: LayerCall) -> Value:
+def reshape(call: LayerCall) -> KerasValue:
     """The batch stays in front: its extent is left out."""
     told = call.fields.get("newshape")
     known = call.known[0]
@@ -162,7 +162,7 @@ def reshape(call: LayerCall) -> Value:
 
 
 @operation("Transpose")
-def transpose(call: LayerCall) -> Value:
+def transpose(call: LayerCall) -> KerasValue:
     axes = call.fields.get("axes")
     if not isinstance(axes, (list, tuple)) or not axes or axes[0] != 0:
         raise NotUnderstood("it moves the batch")
@@ -170,12 +170,12 @@ def transpose(call: LayerCall) -> Value:
 
 
 @operation("Concatenate")
-def concatenate(call: LayerCall) -> Value:
+def concatenate(call: LayerCall) -> KerasValue:
     return joined(call, call.inputs, call.fields.get("axis", 0))
 
 
 @operation("Stack")
-def stack(call: LayerCall) -> Value:
+def stack(call: LayerCall) -> KerasValue:
     """Each map gets an axis of size 1, along which they are joined."""
     values = [call.build.plain(v) for v in call.inputs]
     at = new_axis(call, values[0].rank)
@@ -185,7 +185,7 @@ def stack(call: LayerCall) -> Value:
 
 
 @operation("ExpandDims")
-def expand(call: LayerCall) -> Value:
+def expand(call: LayerCall) -> KerasValue:
     x = call.build.plain(call.x)
     wide = with_axis(call, x, new_axis(call, x.rank))
     return call.build.made(wide.held, wide.order, call.name)
@@ -199,7 +199,7 @@ def new_axis(call: LayerCall, rank: int) -> int:
     return axis - 1 if axis > 0 else rank + 1 + axis
 
 
-def with_axis(call: LayerCall, x: Value, at: int) -> Value:
+def with_axis(call: LayerCall, x: KerasValue, at: int) -> KerasValue:
     """A map in Keras' order with an axis of size 1 put in."""
     dims = (*x.held.dims[: at + 1], 1, *x.held.dims[at + 1 :])
     held = inserted_axis(call.build.graph, x.held, dims, x.held.batch, at + 1)
@@ -207,7 +207,7 @@ def with_axis(call: LayerCall, x: Value, at: int) -> Value:
 
 
 @operation("Squeeze")
-def squeeze(call: LayerCall) -> Value:
+def squeeze(call: LayerCall) -> KerasValue:
     x = call.build.plain(call.x)
     told = call.fields.get("axis")
     gone = {k for k, n in enumerate(x.dims) if n == 1}
@@ -221,7 +221,7 @@ def squeeze(call: LayerCall) -> Value:
     return call.build.made(found.held, found.order, call.name)
 
 
-def left_out(call: LayerCall, x: Value, gone: set[int]) -> Value:
+def left_out(call: LayerCall, x: KerasValue, gone: set[int]) -> KerasValue:
     """A map in Keras' order without these axes of size 1; one axis stays of a single value."""
     if len(gone) == x.rank:
         gone = gone - {x.rank - 1}
@@ -231,7 +231,7 @@ def left_out(call: LayerCall, x: Value, gone: set[int]) -> Value:
 
 
 @operation("Matmul")
-def matmul(call: LayerCall) -> Value:
+def matmul(call: LayerCall) -> KerasValue:
     values = call.inputs
     if len(values) != 2 or len({v.rank for v in values}) > 1 or values[0].rank < 2:
         raise NotUnderstood("one side is no map")
@@ -242,7 +242,7 @@ def matmul(call: LayerCall) -> Value:
 
 
 @operation("Pad")
-def pad(call: LayerCall) -> Value:
+def pad(call: LayerCall) -> KerasValue:
     """Axes beside the batch; before and after the channels only zeros."""
     x, build = call.build.settled(call.x), call.build
     told, mode = call.fields.get("pad_width"), call.fields.word("mode", "constant")
@@ -275,7 +275,7 @@ def split(call: LayerCall) -> Any:
 
 
 @operation("GetItem")
-def item(call: LayerCall) -> Value:
+def item(call: LayerCall) -> KerasValue:
     """Slices of axes, and single positions, whose axes are removed."""
     x = call.build.settled(call.x)
     told = call.args[1] if len(call.args) > 1 else None

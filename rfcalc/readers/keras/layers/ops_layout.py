@@ -13,14 +13,14 @@ from rfcalc.readers.builder.indexed import summed
 from rfcalc.readers.builder.moves import picked, repeated_along, repeated_each, sliced, stretched, without
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, sizes
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer, operation
 from rfcalc.readers.keras.layers.common import Fit, image, keras_axis, map_axis, padding, slid
 from rfcalc.readers.keras.layers.rearrange import transposed
 
 
-def _axes(call: LayerCall, x: Value, name: str = "axis") -> list[int]:
+def _axes(call: LayerCall, x: KerasValue, name: str = "axis") -> list[int]:
     """The axes (without the batch) that an operation works along."""
     told = call.fields.get(name)
     if told is None:
@@ -29,7 +29,7 @@ def _axes(call: LayerCall, x: Value, name: str = "axis") -> list[int]:
 
 
 @operation("Flip", "Fliplr", "Flipud")
-def flip(call: LayerCall) -> Value:
+def flip(call: LayerCall) -> KerasValue:
     build, x = call.build, call.build.settled(call.x)
     if call.kind == "Flipud":
         raise NotUnderstood("it moves the batch")
@@ -40,7 +40,7 @@ def flip(call: LayerCall) -> Value:
 
 
 @operation("Roll")
-def roll(call: LayerCall) -> Value:
+def roll(call: LayerCall) -> KerasValue:
     build, x = call.build, call.build.settled(call.x)
     axes, told = _axes(call, x), call.fields.get("shift")
     shifts = list(told) if isinstance(told, (list, tuple)) else [told] * len(axes)
@@ -54,7 +54,7 @@ def roll(call: LayerCall) -> Value:
 
 
 @operation("Repeat")
-def repeat(call: LayerCall) -> Value:
+def repeat(call: LayerCall) -> KerasValue:
     build, x = call.build, call.build.plain(call.x)
     (k,) = _axes(call, x)
     held = repeated_each(build.graph, x.held, x.axis(k), call.fields.integer("repeats"))
@@ -62,7 +62,7 @@ def repeat(call: LayerCall) -> Value:
 
 
 @operation("Tile")
-def tile(call: LayerCall) -> Value:
+def tile(call: LayerCall) -> KerasValue:
     build, x = call.build, call.build.plain(call.x)
     told = call.fields.get("repeats")
     times = sizes(told, len(told), call.name) if isinstance(told, (list, tuple)) else (call.fields.integer("repeats"),)
@@ -74,7 +74,7 @@ def tile(call: LayerCall) -> Value:
 
 
 @operation("BroadcastTo")
-def broadcast_to(call: LayerCall) -> Value:
+def broadcast_to(call: LayerCall) -> KerasValue:
     build, x = call.build, call.build.plain(call.x)
     told = call.fields.get("shape")
     if not isinstance(told, (list, tuple)) or len(told) != x.rank + 1 or told[0] not in (None, -1, 1):
@@ -84,7 +84,7 @@ def broadcast_to(call: LayerCall) -> Value:
 
 
 @operation("Take")
-def take(call: LayerCall) -> Value:
+def take(call: LayerCall) -> KerasValue:
     """Fixed positions of an axis."""
     build, x = call.build, call.build.settled(call.x)
     told = call.args[1] if len(call.args) > 1 else call.kwargs.get("indices")
@@ -104,7 +104,7 @@ def take(call: LayerCall) -> Value:
 
 
 @operation("Swapaxes", "Moveaxis")
-def exchanged(call: LayerCall) -> Value:
+def exchanged(call: LayerCall) -> KerasValue:
     f, x = call.fields, call.x
     pair = ("axis1", "axis2") if call.kind == "Swapaxes" else ("source", "destination")
     told = [f.get(name) for name in pair]
@@ -126,14 +126,14 @@ def exchanged(call: LayerCall) -> Value:
 
 
 @operation("Cumsum", "Cumprod")
-def cumulative(call: LayerCall) -> Value:
+def cumulative(call: LayerCall) -> KerasValue:
     x = call.build.settled(call.x)
     (k,) = _axes(call, x)
     return call.build.add(Along(call.kind.lower(), map_axis(x, k)), [x], call.name)
 
 
 @operation("Sort", "Argsort", "FFT", "Nancumsum")
-def along(call: LayerCall) -> Value:
+def along(call: LayerCall) -> KerasValue:
     """Each value is made of all positions of an axis."""
     if len(call.inputs) > 1 or call.kind in ("FFT", "Nancumsum"):
         raise NotUnderstood("of complex or missing numbers")
@@ -143,7 +143,7 @@ def along(call: LayerCall) -> Value:
 
 
 @operation("Diff")
-def difference(call: LayerCall) -> Value:
+def difference(call: LayerCall) -> KerasValue:
     build, x = call.build, call.build.settled(call.x)
     (k,) = _axes(call, x)
     held = x.held
@@ -167,7 +167,7 @@ def unstack(call: LayerCall) -> Any:
 
 
 @operation("MaxPool", "AveragePool")
-def pool(call: LayerCall) -> Value:
+def pool(call: LayerCall) -> KerasValue:
     f, rank = call.fields, call.x.rank - 1
     kernel = f.sizes("pool_size", rank)
     stride = f.sizes("strides", rank, kernel) if f.get("strides") is not None else kernel
@@ -183,7 +183,7 @@ def pool(call: LayerCall) -> Value:
 
 
 @layer("Masking")
-def masking(call: LayerCall) -> Value:
+def masking(call: LayerCall) -> KerasValue:
     """Positions at which all values are one number are set to zero; what comes after may leave them out."""
     if not isinstance(call.fields.get("mask_value", 0.0), (int, float)):
         raise malformed(call.name, "its mask_value is no number")

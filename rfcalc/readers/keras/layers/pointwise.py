@@ -6,7 +6,7 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Activation, Dropout, Identity, PReLU, StochasticDepth
 from rfcalc.readers.builder.values import NotUnderstood
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import LINEAR, activated, function_name, number, of_function, softmax
@@ -16,7 +16,7 @@ SPATIAL = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
 
 @layer("Activation")
-def activation(call: LayerCall) -> Value:
+def activation(call: LayerCall) -> KerasValue:
     told = call.fields.get("activation")
     function, config = function_name(told, call.name)
     if config:
@@ -28,7 +28,7 @@ def activation(call: LayerCall) -> Value:
 
 
 @layer("ReLU")
-def relu(call: LayerCall) -> Value:
+def relu(call: LayerCall) -> KerasValue:
     f = call.fields
     most, slope, threshold = f.get("max_value"), f.real("negative_slope", 0.0), f.real("threshold", 0.0)
     if most == 6 and not slope and not threshold:
@@ -41,12 +41,12 @@ def relu(call: LayerCall) -> Value:
 
 
 @layer("LeakyReLU", "ELU")
-def sloped(call: LayerCall) -> Value:
+def sloped(call: LayerCall) -> KerasValue:
     return call.build.add(Activation("elu" if call.kind == "ELU" else "leaky_relu"), [call.x], call.name)
 
 
 @layer("Softmax")
-def soft(call: LayerCall) -> Value:
+def soft(call: LayerCall) -> KerasValue:
     axis = call.fields.get("axis", -1)
     if len(call.inputs) > 1:
         raise NotUnderstood("it is masked")
@@ -54,7 +54,7 @@ def soft(call: LayerCall) -> Value:
 
 
 @layer("PReLU")
-def prelu(call: LayerCall) -> Value:
+def prelu(call: LayerCall) -> KerasValue:
     """A slope for every value, except along the axes that share one."""
     x = call.build.settled(call.x)
     shared = call.fields.get("shared_axes") or []
@@ -72,7 +72,7 @@ def prelu(call: LayerCall) -> Value:
 
 
 @layer("Dropout", *SPATIAL, "AlphaDropout", "GaussianDropout")
-def dropout(call: LayerCall) -> Value:
+def dropout(call: LayerCall) -> KerasValue:
     """Dropout with one draw for each item of the batch is stochastic depth."""
     rate = call.fields.real("rate", 0.5)
     shape = call.fields.get("noise_shape")
@@ -88,7 +88,7 @@ def dropout(call: LayerCall) -> Value:
     "RandomShear", "RandomColorJitter", "RandomGrayscale", "RandomInvert", "RandomErasing", "RandomGaussianBlur",
     "RandomPerspective", "RandomPosterization", "RandomColorDegeneration", "RandomElasticTransform", "RandAugment",
 )  # fmt: skip
-def passing(call: LayerCall) -> Value:
+def passing(call: LayerCall) -> KerasValue:
     """What changes values in training only, or never."""
     if call.kind not in ("Identity", "ActivityRegularization"):
         call.build.notes[f"{call.kind} works in training only, and passes its input on here"] = None
@@ -96,7 +96,7 @@ def passing(call: LayerCall) -> Value:
 
 
 @layer("Rescaling")
-def rescaling(call: LayerCall) -> Value:
+def rescaling(call: LayerCall) -> KerasValue:
     """x · scale + offset with fixed numbers."""
     offset = call.fields.get("offset", 0.0)
     shifts = any(offset) if isinstance(offset, list) else offset not in (0, 0.0)

@@ -7,7 +7,7 @@ from rfcalc.layers.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from rfcalc.layers.reshape import Flatten
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import Fit, image, padding, slid
@@ -22,7 +22,7 @@ def _kinds(*names: str) -> list[str]:
 
 
 @layer(*_kinds("MaxPooling", "AveragePooling", "MaxPool", "AvgPool"))
-def pool(call: LayerCall) -> Value:
+def pool(call: LayerCall) -> KerasValue:
     """Average pooling with padding divides by what lies inside the map."""
     rank = _rank(call.kind)
     kernel = call.fields.sizes("pool_size", rank, 2)
@@ -39,7 +39,7 @@ def pool(call: LayerCall) -> Value:
 
 
 @layer(*_kinds("GlobalAveragePooling", "GlobalMaxPooling", "GlobalAvgPool", "GlobalMaxPool"))
-def global_pool(call: LayerCall) -> Value:
+def global_pool(call: LayerCall) -> KerasValue:
     """One value a channel; without `keepdims` the axes are removed."""
     build, keep = call.build, call.fields.flag("keepdims", False)
     if len(call.inputs) > 1:
@@ -56,7 +56,7 @@ def global_pool(call: LayerCall) -> Value:
 
 
 @layer(*_kinds("AdaptiveAveragePooling", "AdaptiveMaxPooling"))
-def adaptive(call: LayerCall) -> Value:
+def adaptive(call: LayerCall) -> KerasValue:
     rank = _rank(call.kind)
     size = call.fields.sizes("output_size", rank)
     op = "max" if "Max" in call.kind else "avg"

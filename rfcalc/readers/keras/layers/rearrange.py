@@ -9,7 +9,7 @@ from rfcalc.layers.reshape import Flatten, Reshape
 from rfcalc.readers.builder.moves import moved, regrouped
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, sizes
-from rfcalc.readers.keras.build import Order, Value, channels_first
+from rfcalc.readers.keras.build import KerasValue, Order, channels_first
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import Fit, image, slid
@@ -22,22 +22,22 @@ def _rank(kind: str) -> int:
 
 
 @layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
-def zeros(call: LayerCall) -> Value:
+def zeros(call: LayerCall) -> KerasValue:
     return _padded(call, call.fields.pairs("padding", _rank(call.kind), 1))
 
 
 @layer("Cropping1D", "Cropping2D", "Cropping3D")
-def crop(call: LayerCall) -> Value:
+def crop(call: LayerCall) -> KerasValue:
     return _padded(call, tuple((-a, -b) for a, b in call.fields.pairs("cropping", _rank(call.kind), 0)))
 
 
-def _padded(call: LayerCall, sides: tuple[tuple[int, int], ...]) -> Value:
+def _padded(call: LayerCall, sides: tuple[tuple[int, int], ...]) -> KerasValue:
     alike = all(s == (sides[0][0],) * 2 for s in sides)
     return slid(call, image(call, len(sides)), lambda fit: Pad(fit(sides[0][0] if alike else sides, 0)))
 
 
 @layer("UpSampling1D", "UpSampling2D", "UpSampling3D")
-def upsample(call: LayerCall) -> Value:
+def upsample(call: LayerCall) -> KerasValue:
     rank = _rank(call.kind)
     mode = call.fields.word("interpolation", "nearest")
     if mode not in INTERPOLATIONS:
@@ -47,7 +47,7 @@ def upsample(call: LayerCall) -> Value:
 
 
 @layer("Resizing")
-def resize(call: LayerCall) -> Value:
+def resize(call: LayerCall) -> KerasValue:
     f = call.fields
     mode = f.word("interpolation", "bilinear")
     if mode not in INTERPOLATIONS or any(
@@ -64,7 +64,7 @@ def resize(call: LayerCall) -> Value:
 
 
 @layer("CenterCrop")
-def center(call: LayerCall) -> Value:
+def center(call: LayerCall) -> KerasValue:
     x = image(call, 2)
     sides = []
     for n, m in zip(x.held.dims[2:], (call.fields.integer("height"), call.fields.integer("width")), strict=True):
@@ -76,7 +76,7 @@ def center(call: LayerCall) -> Value:
 
 
 @layer("Flatten")
-def flatten(call: LayerCall) -> Value:
+def flatten(call: LayerCall) -> KerasValue:
     """One vector. What order it is in is kept in mind, for what takes it apart again."""
     x = call.x
     if x.rank == 1:
@@ -89,7 +89,7 @@ def flatten(call: LayerCall) -> Value:
     return made._replace(packed=(x.held.dims[1:], x.order))
 
 
-def flat(call: LayerCall, x: Value, name: str) -> Value:
+def flat(call: LayerCall, x: KerasValue, name: str) -> KerasValue:
     """One vector, in the order of the map."""
     if x.held.batch is not None and not x.held.extra:
         return call.build.add(Flatten(), [x], name, (0,))
@@ -98,14 +98,14 @@ def flat(call: LayerCall, x: Value, name: str) -> Value:
 
 
 @layer("Reshape")
-def reshape(call: LayerCall) -> Value:
+def reshape(call: LayerCall) -> KerasValue:
     told = call.fields.get("target_shape")
     if not isinstance(told, (list, tuple)):
         raise malformed(call.name, "its configuration has no target_shape")
     return reshaped(call, sizes(told, len(told), call.name), call.name)
 
 
-def reshaped(call: LayerCall, target: tuple[int, ...], name: str) -> Value:
+def reshaped(call: LayerCall, target: tuple[int, ...], name: str) -> KerasValue:
     """The first input in these extents (−1: what remains), of Keras' order."""
     x, build = call.x, call.build
     known = prod(n for n in target if n != -1)
@@ -134,7 +134,7 @@ def reshaped(call: LayerCall, target: tuple[int, ...], name: str) -> Value:
 
 
 @layer("Permute")
-def permute(call: LayerCall) -> Value:
+def permute(call: LayerCall) -> KerasValue:
     dims = call.fields.get("dims")
     if not isinstance(dims, (list, tuple)):
         raise malformed(call.name, "its configuration has no dims")
@@ -142,7 +142,7 @@ def permute(call: LayerCall) -> Value:
     return transposed(call, order, call.name)
 
 
-def transposed(call: LayerCall, order: tuple[int, ...], name: str) -> Value:
+def transposed(call: LayerCall, order: tuple[int, ...], name: str) -> KerasValue:
     """The first input with its axes in another order: axis i of the result is Keras' axis order[i]."""
     x = call.build.settled(call.x)
     if sorted(order) != list(range(x.rank)):
@@ -152,7 +152,7 @@ def transposed(call: LayerCall, order: tuple[int, ...], name: str) -> Value:
 
 
 @layer("RepeatVector")
-def repeat_vector(call: LayerCall) -> Value:
+def repeat_vector(call: LayerCall) -> KerasValue:
     """A vector n times: tokens that are all alike."""
     x = call.build.settled(call.x)
     if x.rank != 1:

@@ -13,7 +13,7 @@ from rfcalc.readers.builder.joining import chained
 from rfcalc.readers.builder.moves import picked, regrouped, sliced
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import Fields, malformed
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.merge import joined, merged
@@ -62,7 +62,7 @@ def recurrent(call: LayerCall) -> Any:
     if f.flag("go_backwards", False):
         turned = picked(call.build.graph, x.held, 1, list(reversed(range(x.dims[0]))))
         x = call.build.made(turned, (0, 1), f"{call.name}.input")
-    ends: list[Value] = []
+    ends: list[KerasValue] = []
     states = f.flag("return_state", False)
     sequences = f.flag("return_sequences", False)
     for i, cell in enumerate(own):
@@ -100,7 +100,7 @@ def both(call: LayerCall) -> Any:
     n, units = x.dims[0], cell.units
     made = call.build.add(cell.layer(both=True), [x], call.name, (0, 1), owner=call.owner)
     made = _started(call, made, first, both=True)
-    states, results = f.flag("return_state", False), list[Value]()
+    states, results = f.flag("return_state", False), list[KerasValue]()
     sides = ((n - 1, 0, "forward"), (0, units, "backward"))
     ends = [_states(call, cell, made, at, start, part, states) for at, start, part in sides] if states else []
     if f.flag("return_sequences", False):
@@ -115,7 +115,7 @@ def both(call: LayerCall) -> Any:
     return [*results, *(state for end in ends for state in end)]
 
 
-def _sequence(call: LayerCall) -> tuple[Value, list[Value]]:
+def _sequence(call: LayerCall) -> tuple[KerasValue, list[KerasValue]]:
     """The positions × features that a recurrent layer walks along, and its first states; a mask that is computed from
     the values of a position says whether that position counts."""
     build = call.build
@@ -132,7 +132,7 @@ def _sequence(call: LayerCall) -> tuple[Value, list[Value]]:
     return build.value(x.held._replace(node=node), x.order), [build.settled(v) for v in given[1:]]
 
 
-def _started(call: LayerCall, made: Value, first: list[Value], both: bool = False) -> Value:
+def _started(call: LayerCall, made: KerasValue, first: list[KerasValue], both: bool = False) -> KerasValue:
     """What a recurrent layer makes of first states (of both directions, one after another): all positions depend on
     them."""
     build = call.build
@@ -153,8 +153,8 @@ def _started(call: LayerCall, made: Value, first: list[Value], both: bool = Fals
 
 
 def _states(
-    call: LayerCall, cell: RecurrentCell, made: Value, at: int, start: int, part: str, cells: bool
-) -> list[Value]:
+    call: LayerCall, cell: RecurrentCell, made: KerasValue, at: int, start: int, part: str, cells: bool
+) -> list[KerasValue]:
     """One position's state, and the cell of an LSTM, which depends on the same."""
     last = _at(call, made, at, start, start + cell.units, part)
     if not cells or cell.kind != "LSTM":
@@ -162,7 +162,7 @@ def _states(
     return [last, call.build.add(Elementwise("cell_state"), [last], f"{call.name}.{part}.cell".replace(".last.", "."))]
 
 
-def _at(call: LayerCall, made: Value, position: int, start: int, stop: int, part: str) -> Value:
+def _at(call: LayerCall, made: KerasValue, position: int, start: int, stop: int, part: str) -> KerasValue:
     """One position's states, as a vector."""
     build, held = call.build, made.held
     for axis, first, end, name in ((1, position, position + 1, part), (2, start, stop, f"{part}.slice")):
@@ -171,7 +171,7 @@ def _at(call: LayerCall, made: Value, position: int, start: int, stop: int, part
     return flat(call, build.value(held, (0, 1)), f"{call.name}.{part}.flatten")
 
 
-def _halves(call: LayerCall, made: Value, units: int) -> list[Value]:
+def _halves(call: LayerCall, made: KerasValue, units: int) -> list[KerasValue]:
     build = call.build
     return [
         build.made(sliced(build.graph, made.held, 2, a, b), (0, 1), f"{call.name}.{part}")

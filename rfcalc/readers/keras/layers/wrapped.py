@@ -12,7 +12,7 @@ from rfcalc.readers.builder.moves import regrouped, sliced, without
 from rfcalc.readers.builder.recurrent import stepped
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import Fields, malformed, shown
-from rfcalc.readers.keras.build import Held, Value, channels_first
+from rfcalc.readers.keras.build import Held, KerasValue, channels_first
 from rfcalc.readers.keras.graph import MODELS, LayerCall, Scope, flat, model
 from rfcalc.readers.keras.layers import layer, translator
 from rfcalc.readers.keras.layers.common import fitting, last_channels
@@ -21,7 +21,7 @@ from rfcalc.readers.keras.layers.conv import geometry
 MOST_FRAMES = 64
 
 
-def inner(call: LayerCall, x: Value) -> Any:
+def inner(call: LayerCall, x: KerasValue) -> Any:
     """What the layer (or model) makes of a value that is held in this one's configuration."""
     told = call.fields.get("layer")
     if not isinstance(told, Mapping) or not isinstance(told.get("config"), Mapping):
@@ -56,11 +56,11 @@ def time_distributed(call: LayerCall) -> Any:
     x = build.arranged(x, (0, *(k for k in x.order if k)))
     frames = Held(x.held.node, x.held.dims[1:], None)
     made = inner(call, build.value(frames, tuple(k - 1 for k in x.order[1:])))
-    found = [_together(call, v) for v in flat(made, Value)]
+    found = [_together(call, v) for v in flat(made, KerasValue)]
     return found if len(found) > 1 else found[0]
 
 
-def _together(call: LayerCall, x: Value) -> Value:
+def _together(call: LayerCall, x: KerasValue) -> KerasValue:
     """Frames as a sequence again."""
     build, x = call.build, call.build.settled(x)
     held = Held(x.held.node, (1, *x.held.dims), 0, x.held.extra)
@@ -117,7 +117,7 @@ def conv_lstm(call: LayerCall) -> Any:
         state = stepped(graph, "lstm", sliced(graph, fed, 2, t, t + 1), kept, state, axis=1)
         made.append(state[0])
 
-    def image(held: Held) -> Value:
+    def image(held: Held) -> KerasValue:
         dims = (*held.dims[:2], *held.dims[3:])
         return build.value(without(graph, held, {2}, dims), channels_first(rank + 1, rank if last else 0))
 

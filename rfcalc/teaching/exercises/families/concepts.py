@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcalc.teaching.exercises.draw import Draw
-from rfcalc.teaching.exercises.item import Blank, Option, Question, Text
+from rfcalc.teaching.exercises.item import AnswerOption, Blank, Question, Text
 from rfcalc.teaching.exercises.patterns import Subject, pattern
 from rfcalc.teaching.exercises.subject import confirmed, written
 from rfcalc.teaching.exercises.words import SHORT, convention
@@ -64,7 +64,7 @@ def _question(draw: Draw, found: Witness) -> Question:
     )
     witness = f"The witness: {'; '.join(shown)}."
     options = tuple(
-        Option(word, right, "Right. " + found.because if right else f"{found.because} {witness}")
+        AnswerOption(word, right, "Right. " + found.because if right else f"{found.because} {witness}")
         for word, right in (("true", true), ("false", not true))
     )
     targets = [f"rfcalc table '{s.target}' --input {s.input}" for s in (found.a, found.b)]

@@ -9,7 +9,7 @@ from typing import Any
 from rfcalc.report.constraints import check
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.families.fields_more import seen_by
-from rfcalc.teaching.exercises.item import Blank, Grid, Question, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Blank, ExerciseTable, Question, Text
 from rfcalc.teaching.exercises.patterns import Mistake, Unfit, agree, chosen, numeric, pattern
 from rfcalc.teaching.exercises.subject import network_of, number_blank, report_of, second_of
 from rfcalc.teaching.exercises.words import convention
@@ -86,7 +86,7 @@ def blocks_with_pools(draw: Draw, level: int) -> Question:
     convs, k, count = draw.pick((1, 2, 3)), draw.pick((3, 3, 5)), draw.between(3, 4)
     block = " > ".join([*[f"conv{k}-8"] * convs, "maxpool2"])
     blanks: list[Blank] = []
-    rows: list[tuple[str | Slot, ...]] = []
+    rows: list[tuple[str | AnswerSlot, ...]] = []
     told = []
     r, j = 1, 1
     for b in range(1, count + 1):
@@ -100,7 +100,7 @@ def blocks_with_pools(draw: Draw, level: int) -> Question:
             (first * 2, "Double the steps, not the receptive field."),
         ]
         blanks.append(number_blank(draw, key, wrongs, name=f"b{b}", label=f"after block {b}"))
-        rows.append((f"after block {b}", Slot(f"b{b}")))
+        rows.append((f"after block {b}", AnswerSlot(f"b{b}")))
         told.append(f"block {b}: {first} + {convs}·({k} − 1)·{j // 2} + 1·{j // 2} = {key}")
     many = "a convolution" if convs == 1 else f"{convs} convolutions"
     return Question(
@@ -111,7 +111,7 @@ def blocks_with_pools(draw: Draw, level: int) -> Question:
                 f"receptive field "
                 "after each block?"
             ),
-            Grid(("place", "receptive field"), tuple(rows)),
+            ExerciseTable(("place", "receptive field"), tuple(rows)),
         ),
         tuple(blanks),
         convention(RF),

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from rfcalc.teaching.exercises.draw import Draw
-from rfcalc.teaching.exercises.item import Blank, Grid, Question, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Blank, ExerciseTable, Question, Text
 from rfcalc.teaching.exercises.patterns import Mistake, Subject, Unfit, agree, decimal, numeric, pattern
 from rfcalc.teaching.exercises.pictures import stack_of
 from rfcalc.teaching.exercises.subject import confirmed, number_blank, report_of, second_of
@@ -72,7 +72,7 @@ def fifth_layer(draw: Draw, level: int) -> Question:
     }
     plain = count * (k - 1) + 1
     blanks: list[Blank] = []
-    rows: list[tuple[str | Slot, ...]] = []
+    rows: list[tuple[str | AnswerSlot, ...]] = []
     told = []
     for i, (words, target) in enumerate(designs.items()):
         key = seen_by(target, "3x256x256")
@@ -81,13 +81,13 @@ def fifth_layer(draw: Draw, level: int) -> Question:
             wrongs.append((plain, "Strides and dilations before a layer widen its steps.", "strides-before-ignored"))
         made = [(w[0], w[1] if len(w) == 3 else _feedback(w[1])) for w in wrongs]
         blanks.append(number_blank(draw, key, made, name=f"d{i + 1}", label=words))
-        rows.append((words, Slot(f"d{i + 1}")))
+        rows.append((words, AnswerSlot(f"d{i + 1}")))
         told.append(f"{words}: {key}")
     return Question(
         "Three ways to see more",
         (
             Text("How large is the receptive field of a unit of the last convolution of each design?"),
-            Grid(("design", "receptive field"), tuple(rows)),
+            ExerciseTable(("design", "receptive field"), tuple(rows)),
         ),
         tuple(blanks),
         convention(("receptive_field",)),
@@ -166,7 +166,7 @@ def interval(draw: Draw, level: int) -> Question:
     field_report = FieldReport(report, node)
     chosen_units = sorted({0, draw.between(1, units - 2), units - 1})
     blanks: list[Blank] = []
-    rows: list[tuple[str | Slot, ...]] = []
+    rows: list[tuple[str | AnswerSlot, ...]] = []
     told = []
     for unit in chosen_units:
         ends = window.unit(unit)
@@ -176,7 +176,7 @@ def interval(draw: Draw, level: int) -> Question:
         if hull is None:
             raise Unfit
         real = agree(hull[0], (seen[0], seen[-1]), f"pixels of unit {unit}")
-        row: list[str | Slot] = [str(unit)]
+        row: list[str | AnswerSlot] = [str(unit)]
         for name, key, wrong, said in (
             ("first", first, real[0], "Padding is counted here: the interval may begin before pixel 0."),
             ("last", last, real[1], "Padding is counted here: the interval may end after the last pixel."),
@@ -186,7 +186,7 @@ def interval(draw: Draw, level: int) -> Question:
             slot = f"u{unit}_{name}"
             label = f"unit {unit}, {name.replace('_', ' ')}"
             blanks.append(number_blank(draw, key, [(wrong, said)], name=slot, label=label))
-            row.append(Slot(slot))
+            row.append(AnswerSlot(slot))
         rows.append(tuple(row))
         told.append(f"unit {unit}: {first} … {last}, real pixels {real[0]} … {real[1]}")
     body: list[Any] = []
@@ -205,7 +205,7 @@ def interval(draw: Draw, level: int) -> Question:
     told.insert(0, f"unit u begins at {begin} + {step}·u and spans {window.size}; maps between are cut at their ends")
     return Question(
         "What one unit sees",
-        (*body, Grid(header, tuple(rows))),
+        (*body, ExerciseTable(header, tuple(rows))),
         tuple(blanks),
         "Positions count from 0 at the first pixel; in the first two columns padding is counted, in the last two only "
         "real pixels that have an influence through every map between.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from rfcalc.teaching.exercises.draw import Draw
-from rfcalc.teaching.exercises.item import Grid, Question, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, ExerciseTable, Question, Text
 from rfcalc.teaching.exercises.patterns import Subject, agree, chosen, decimal, numeric, pattern
 from rfcalc.teaching.exercises.recount import Second
 from rfcalc.teaching.exercises.subject import number_blank, report_of, second_of
@@ -120,15 +120,15 @@ def trained_and_not(draw: Draw, level: int) -> Question:
         f"connected {f}; fully connected 10. Convolutions and fully connected layers have biases."
     )
     rows = (
-        ("values after flattening", Slot("flat")),
-        ("trainable parameters", Slot("trained")),
-        ("values that are not trained", Slot("buffers")),
+        ("values after flattening", AnswerSlot("flat")),
+        ("trainable parameters", AnswerSlot("trained")),
+        ("values that are not trained", AnswerSlot("buffers")),
     )
     told = [f"{r.name}: {r.params} trained, {r.buffers} not" for r in report if r.params or r.buffers]
     told.append(f"flatten: {b}·{side}·{side} = {flat}")
     return Question(
         "Trained and not trained",
-        (Text(text), Grid(("what", "how many"), rows)),
+        (Text(text), ExerciseTable(("what", "how many"), rows)),
         blanks,
         convention(("params", "buffers")),
         tuple(told),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.families.sizes_more import counted, sides_of
-from rfcalc.teaching.exercises.item import Blank, Grid, Question, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Blank, ExerciseTable, Question, Text
 from rfcalc.teaching.exercises.patterns import Unfit, agree, chosen, numeric, pattern
 from rfcalc.teaching.exercises.subject import number_blank
 from rfcalc.teaching.exercises.words import convention
@@ -133,7 +133,7 @@ def patch_divisor(draw: Draw, level: int) -> Question:
         agree(key, found, "divisor")
         wrongs = [(2 * p, "Each pool halves: the factors multiply."), (p, "Each pool halves the side.")]
         blanks.append(number_blank(draw, key, wrongs, name=axis, label=f"{axis}: divisible by"))
-    rows = tuple((axis, str(p), Slot(axis)) for axis, p in zip(axes, pools, strict=True))
+    rows = tuple((axis, str(p), AnswerSlot(axis)) for axis, p in zip(axes, pools, strict=True))
     return Question(
         "What must a patch be divisible by?",
         (
@@ -141,7 +141,7 @@ def patch_divisor(draw: Draw, level: int) -> Question:
                 "A U-Net for volumes halves each axis as often as the table says. By what must the patch be divisible "
                 "on each axis, so that every halving is exact?"
             ),
-            Grid(("axis", "halvings", "divisible by"), rows),
+            ExerciseTable(("axis", "halvings", "divisible by"), rows),
         ),
         tuple(blanks),
         convention(("side",)),

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import NamedTuple, TypeAlias
 
 from rfcalc.core.errors import UnknownName
-from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.exercises.item import ExerciseItem
 
 Rendered: TypeAlias = "str | bytes | dict[str, str]"
 
@@ -31,7 +31,7 @@ FORMATS = {
 FILES = {"qti": ".zip", "prairielearn": "/"}  # what needs --output: a file of its own, or a folder
 
 
-class Paper(NamedTuple):
+class PaperHeading(NamedTuple):
     """What stands over the items: a title, the seed, whose paper it is; and the request as data."""
 
     title: str
@@ -56,7 +56,7 @@ def clean(text: str) -> str:
     return " ".join(told.encode("utf-8", "replace").decode("utf-8").split())
 
 
-def render(items: Sequence[Item], form: str, paper: Paper) -> Rendered:
+def render(items: Sequence[ExerciseItem], form: str, paper: PaperHeading) -> Rendered:
     """The items in a format.
 
     Raises:

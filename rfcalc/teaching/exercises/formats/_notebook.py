@@ -6,10 +6,10 @@ from json import dumps
 from typing import Any
 
 from rfcalc.teaching.exercises.draw import seed_of, text_of
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._text import LETTERS
 from rfcalc.teaching.exercises.formats.markdown import _body, escape
-from rfcalc.teaching.exercises.item import Blank, Item
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem
 
 
 def notebook(cells: list[dict[str, Any]]) -> str:
@@ -30,12 +30,12 @@ def cell(kind: str, source: str, **metadata: Any) -> dict[str, Any]:
     return {"cell_type": kind, "metadata": metadata, "source": source}
 
 
-def heading(paper: Paper) -> str:
+def heading(paper: PaperHeading) -> str:
     """The first cell's text."""
     return f"# {escape(paper.heading)}"
 
 
-def question(item: Item, number: int, names: dict[str, str]) -> str:
+def question(item: ExerciseItem, number: int, names: dict[str, str]) -> str:
     """The question as Markdown, and which names to give to the answers."""
     lines = [f"## {number}. {escape(item.title)}", "", *_body(item)]
     single = item.single
@@ -55,7 +55,7 @@ def _unit(blank: Blank) -> str:
     return f" (in {blank.unit})" if blank.unit else ""
 
 
-def names(item: Item, number: int) -> dict[str, str]:
+def names(item: ExerciseItem, number: int) -> dict[str, str]:
     """The variables of an item's answers."""
     if item.single is not None:
         return {item.single.name: f"answer_{number}"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rfcalc.teaching.exercises.item import Code, Figure, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Code, ExerciseItem, ExerciseTable, PictureRecipe, Text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -14,15 +14,15 @@ def plain(text: str) -> str:
     return text.replace("`", "")
 
 
-def grid(found: Grid, slot: Callable[[Slot], str] = lambda s: "____") -> list[str]:
+def grid(found: ExerciseTable, slot: Callable[[AnswerSlot], str] = lambda s: "____") -> list[str]:
     """A table in columns."""
-    rows = [[slot(c) if isinstance(c, Slot) else plain(c) for c in row] for row in found.rows]
+    rows = [[slot(c) if isinstance(c, AnswerSlot) else plain(c) for c in row] for row in found.rows]
     widths = [max(len(h), *(len(r[i]) for r in rows)) for i, h in enumerate(found.header)]
     lines = [[*found.header], ["─" * w for w in widths], *rows]
     return ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
-def body(item: Item, slot: Callable[[Slot], str] = lambda s: "____") -> list[str]:
+def body(item: ExerciseItem, slot: Callable[[AnswerSlot], str] = lambda s: "____") -> list[str]:
     """The body, paragraph by paragraph, with an empty line between them."""
     found: list[str] = []
     for block in item.body:
@@ -39,7 +39,7 @@ def body(item: Item, slot: Callable[[Slot], str] = lambda s: "____") -> list[str
     return found
 
 
-def said(figure: Figure) -> str:
+def said(figure: PictureRecipe) -> str:
     """A picture in words, for formats that carry none."""
     return f"[Picture: {plain(figure.says)}]"
 

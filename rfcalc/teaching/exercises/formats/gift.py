@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, said, spans
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import element, fragment
-from rfcalc.teaching.exercises.item import Blank, Item, Option
+from rfcalc.teaching.exercises.item import AnswerOption, Blank, ExerciseItem
 
 _SIGNS = str.maketrans({**{c: f"\\{c}" for c in "\\~=#{}:"}, "\n": "\\n"})
 
@@ -23,7 +23,7 @@ def escape(text: str) -> str:
     return text.translate(_SIGNS)
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The questions, under one category."""
     found = [f"// {paper.heading}", f"$CATEGORY: {_category(paper)}"]
     for item in items:
@@ -31,11 +31,11 @@ def render(items: Sequence[Item], paper: Paper) -> str:
     return "\n".join(found) + "\n"
 
 
-def _category(paper: Paper) -> str:
+def _category(paper: PaperHeading) -> str:
     return paper.heading.replace("/", "//").replace("\\", "")
 
 
-def _item(item: Item) -> list[str]:
+def _item(item: ExerciseItem) -> list[str]:
     single = item.single
     if single is not None:
         return [_question(item, single, f"{item.title} ({item.id[-6:]})", body(item, show=said))]
@@ -47,7 +47,7 @@ def _item(item: Item) -> list[str]:
     return found[:-1]
 
 
-def _question(item: Item, blank: Blank, name: str, asked: str) -> str:
+def _question(item: ExerciseItem, blank: Blank, name: str, asked: str) -> str:
     text = escape(asked + conventions(item))
     general = escape(derivation(item, said))
     return (
@@ -65,11 +65,11 @@ def _answers(blank: Blank) -> str:
     return ("#" if numbers else "") + "".join(lines) + "\n"
 
 
-def _choice(option: Option) -> str:
+def _choice(option: AnswerOption) -> str:
     return f"\n{'=' if option.right else '~'}{escape(html(option.text))}#{escape(html(option.feedback))}"
 
 
-def _typed(option: Option, text: str, blank: Blank, number: bool) -> str:
+def _typed(option: AnswerOption, text: str, blank: Blank, number: bool) -> str:
     share = "" if option.right else "%0%"
     tolerance = f":{blank.tolerance or '0'}" if number else ""
     return f"\n={share}{escape(text)}{tolerance}#{escape(html(option.feedback))}"

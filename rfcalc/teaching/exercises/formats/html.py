@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import tostring
 
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._html import derived, elements, spans
 from rfcalc.teaching.exercises.formats._text import LETTERS, units
 from rfcalc.teaching.exercises.formats._xml import Element, element
-from rfcalc.teaching.exercises.item import Blank, Item
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem
 
 _STYLE = """:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
@@ -22,7 +22,7 @@ summary{cursor:pointer}
 @media print{details{display:none}}"""
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The page."""
     head = element(
         "head",
@@ -36,7 +36,7 @@ def render(items: Sequence[Item], paper: Paper) -> str:
     return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html")
 
 
-def _item(item: Item, number: int) -> Element:
+def _item(item: ExerciseItem, number: int) -> Element:
     single = item.single
     options = []
     if single is not None and single.kind == "choice":
@@ -66,6 +66,6 @@ def _single(blank: Blank) -> list[Element]:
     return [key, *([element("ul", *wrong)] if wrong else [])]
 
 
-def _several(item: Item) -> Element:
+def _several(item: ExerciseItem) -> Element:
     rows = (element("li", *spans(b.label), ": ", element("strong", *spans(b.key)), units(b.unit)) for b in item.blanks)
     return element("ul", *rows)

@@ -10,17 +10,17 @@ from fractions import Fraction
 from json import dumps
 from typing import Any
 
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._html import body, conventions, text
-from rfcalc.teaching.exercises.item import Blank, Item
+from rfcalc.teaching.exercises.item import Blank, ExerciseItem
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """A list of questions."""
     return dumps([q for item in items for q in _questions(item)], indent=1, ensure_ascii=False)
 
 
-def _questions(item: Item) -> list[dict[str, Any]]:
+def _questions(item: ExerciseItem) -> list[dict[str, Any]]:
     if item.single is not None:
         return [_question(item.single, body(item) + conventions(item))]
     found = []

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from rfcalc.render.latex import escape as _escape
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._text import units
-from rfcalc.teaching.exercises.item import Blank, Code, Figure, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Blank, Code, ExerciseItem, ExerciseTable, PictureRecipe, Text
 
 _MORE = {
     "⌊": r"$\lfloor$",
@@ -66,7 +66,7 @@ def _letters(text: str) -> str:
     return "".join(found)
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The document."""
     found = [_HEAD, rf"\begin{{center}}\Large {escape(paper.heading)}\end{{center}}", r"\begin{questions}"]
     for item in items:
@@ -74,7 +74,7 @@ def render(items: Sequence[Item], paper: Paper) -> str:
     return "\n".join([*found, "", r"\end{questions}", r"\end{document}"])
 
 
-def _item(item: Item) -> list[str]:
+def _item(item: ExerciseItem) -> list[str]:
     found = [rf"\question[{len(item.blanks)}] \textbf{{{escape(item.title)}.}}"]
     for block in item.body:
         if isinstance(block, Text):
@@ -96,16 +96,18 @@ def _item(item: Item) -> list[str]:
     return [*found, r"\begin{solution}", *_solution(item), r"\end{solution}"]
 
 
-def _table(grid: Grid) -> list[str]:
+def _table(grid: ExerciseTable) -> list[str]:
     wide = next((i for i, h in enumerate(grid.header) if h == "what it is"), None)
     spec = "".join(r"p{5.5cm}" if i == wide else "l" for i in range(len(grid.header)))
-    rows = [" & ".join(r"\rule{2cm}{0.4pt}" if isinstance(c, Slot) else escape(c) for c in row) for row in grid.rows]
+    rows = [
+        " & ".join(r"\rule{2cm}{0.4pt}" if isinstance(c, AnswerSlot) else escape(c) for c in row) for row in grid.rows
+    ]
     heads = " & ".join(rf"\textbf{{{escape(h)}}}" for h in grid.header)
     body = heads + " \\\\ \\hline\n" + " \\\\\n".join(rows)
     return ["", rf"\begin{{tabular}}{{{spec}}}", body + r" \\", r"\end{tabular}", ""]
 
 
-def _solution(item: Item) -> list[str]:
+def _solution(item: ExerciseItem) -> list[str]:
     found = []
     for blank in item.blanks:
         label = "" if item.single else f"{escape(blank.label)}: "
@@ -118,7 +120,7 @@ def _solution(item: Item) -> list[str]:
     return [line for line in found if line]
 
 
-def _picture(figure: Figure) -> list[str]:
+def _picture(figure: PictureRecipe) -> list[str]:
     from rfcalc.render.tikz import UNIT, picture
     from rfcalc.teaching.exercises.pictures import drawn
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from rfcalc.render.markdown import escape as _escape
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._text import LETTERS, said, units
-from rfcalc.teaching.exercises.item import Blank, Code, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import AnswerSlot, Blank, Code, ExerciseItem, ExerciseTable, Text
 
 _SPANS = re.compile(r"(`[^`]*`)")
 
@@ -24,7 +24,7 @@ def escape(text: str) -> str:
     return "".join(marked)
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The paper; every answer is folded into a details element."""
     found = [f"# {escape(paper.heading)}"]
     for number, item in enumerate(items, 1):
@@ -36,7 +36,7 @@ def render(items: Sequence[Item], paper: Paper) -> str:
     return "\n".join(found)
 
 
-def _body(item: Item) -> list[str]:
+def _body(item: ExerciseItem) -> list[str]:
     found: list[str] = []
     for block in item.body:
         if found:
@@ -52,14 +52,14 @@ def _body(item: Item) -> list[str]:
     return found
 
 
-def table(grid: Grid) -> list[str]:
+def table(grid: ExerciseTable) -> list[str]:
     """A table; places for answers are empty cells."""
-    rows = [["" if isinstance(c, Slot) else escape(c) for c in row] for row in grid.rows]
+    rows = [["" if isinstance(c, AnswerSlot) else escape(c) for c in row] for row in grid.rows]
     lines = [[escape(h) for h in grid.header], ["---"] * len(grid.header), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _answer(item: Item) -> list[str]:
+def _answer(item: ExerciseItem) -> list[str]:
     found = ["<details><summary>Answer</summary>", ""]
     if item.single:
         found += _single(item.blanks[0])

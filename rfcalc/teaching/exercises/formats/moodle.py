@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from html import escape
 
 from rfcalc.teaching.exercises.draw import seed_of, text_of
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, image, svg
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import Element, document, element
-from rfcalc.teaching.exercises.item import Blank, Figure, Item, Option
+from rfcalc.teaching.exercises.item import AnswerOption, Blank, ExerciseItem, PictureRecipe
 
 # Cloze questions have signs of their own; as entities they mean nothing to Moodle's parser and the same to a browser.
 _CLOZE = str.maketrans(
@@ -20,7 +20,7 @@ _CLOZE = str.maketrans(
 )
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The quiz; a category first, with the item's ids as ID numbers."""
     name = paper.heading.replace("/", "//")
     category = element("question", element("category", _text(f"$course$/top/{name}")), type="category")
@@ -31,25 +31,25 @@ def _text(value: str) -> Element:
     return element("text", value)
 
 
-def _html(tag: str, value: str, picture: Figure | None = None) -> Element:
+def _html(tag: str, value: str, picture: PictureRecipe | None = None) -> Element:
     files = [] if picture is None else [_file(picture)]
     return element(tag, _text(value), *files, format="html")
 
 
-def _file(picture: Figure) -> Element:
+def _file(picture: PictureRecipe) -> Element:
     """The picture as Moodle stores it: a file of the text that it stands in."""
     return element("file", b64encode(svg(picture)).decode(), name=_name(picture), path="/", encoding="base64")
 
 
-def _placed(picture: Figure) -> Element:
+def _placed(picture: PictureRecipe) -> Element:
     return image(picture, f"@@PLUGINFILE@@/{_name(picture)}")
 
 
-def _name(picture: Figure) -> str:
+def _name(picture: PictureRecipe) -> str:
     return f"{picture.kind}-{text_of(seed_of('picture', *picture))}.svg"
 
 
-def _item(item: Item) -> Element:
+def _item(item: ExerciseItem) -> Element:
     single = item.single
     return element(
         "question",
@@ -66,7 +66,7 @@ def _item(item: Item) -> Element:
     )
 
 
-def _asked(item: Item) -> str:
+def _asked(item: ExerciseItem) -> str:
     """The body with Moodle's own signs for the places for answers, which are no HTML."""
     places = {b.name: cloze(b) for b in item.blanks if b.kind != "choice"}
     return re.sub("\ue000(.*?)\ue001", lambda m: places[m[1]], body(item, lambda b: f"\ue000{b.name}\ue001", _placed))
@@ -86,21 +86,21 @@ def _single(blank: Blank) -> list[Element]:
     return [*found, element("unitgradingtype", "0"), element("showunits", "3")]
 
 
-def _choice(option: Option) -> Element:
+def _choice(option: AnswerOption) -> Element:
     parts = (_text(html(option.text)), _html("feedback", html(option.feedback)))
     return element("answer", *parts, fraction=_share(option), format="html")
 
 
-def _typed(option: Option, text: str, *more: Element) -> Element:
+def _typed(option: AnswerOption, text: str, *more: Element) -> Element:
     parts = (_text(text), _html("feedback", html(option.feedback)), *more)
     return element("answer", *parts, fraction=_share(option), format="plain_text")
 
 
-def _share(option: Option) -> str:
+def _share(option: AnswerOption) -> str:
     return "100" if option.right else "0"
 
 
-def _said(option: Option) -> str:
+def _said(option: AnswerOption) -> str:
     return escape(option.feedback.replace("`", ""), quote=False).translate(_CLOZE)
 
 

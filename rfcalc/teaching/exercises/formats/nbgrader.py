@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._notebook import cell, heading, literal, names, notebook, question, test
-from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.exercises.item import ExerciseItem
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The instructor's version; `nbgrader generate_assignment` takes solutions and hidden tests out."""
     cells = [cell("markdown", heading(paper))]
     for number, item in enumerate(items, 1):

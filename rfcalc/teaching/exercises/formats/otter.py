@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._notebook import cell, heading, literal, names, notebook, question, test
-from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.exercises.item import ExerciseItem
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The master notebook; `otter assign` makes the students' version and the autograder."""
     cells = [cell("raw", f"# ASSIGNMENT CONFIG\nname: exercises-{paper_name(paper)}\ngenerate: true")]
     cells.append(cell("markdown", heading(paper)))
@@ -28,6 +28,6 @@ def render(items: Sequence[Item], paper: Paper) -> str:
     return notebook(cells)
 
 
-def paper_name(paper: Paper) -> str:
+def paper_name(paper: PaperHeading) -> str:
     """The seed as a name that files and YAML can hold."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in paper.seed)[:40] or "0"

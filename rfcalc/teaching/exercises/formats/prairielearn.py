@@ -11,10 +11,10 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.draw import seed_of
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats import _html as html
 from rfcalc.teaching.exercises.formats._xml import fragment
-from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text, spellings
+from rfcalc.teaching.exercises.item import AnswerSlot, Code, ExerciseItem, ExerciseTable, Text, spellings
 
 SERVER = '''"""Variants of {name}, made by rfcalc: `pip install rfcalc` in the course's image."""
 
@@ -64,7 +64,7 @@ rtol="0" atol="{{params.tolerance}}"></pl-number-input>{{/params.decimal}}
 """
 
 
-def render(items: Sequence[Item], paper: Paper) -> dict[str, str]:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> dict[str, str]:
     """The files by their path: three for each pattern that the items have."""
     files: dict[str, str] = {}
     for item in items:
@@ -98,7 +98,7 @@ def _uuid(*parts: object) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) % 4]}{text[17:20]}-{text[20:]}"
 
 
-def variant(data: dict[str, Any], pattern: str, difficulty: int) -> Item:
+def variant(data: dict[str, Any], pattern: str, difficulty: int) -> ExerciseItem:
     """Fill PrairieLearn's `data` with a variant: `params` for question.html, `correct_answers` for its inputs.
 
     Raises:
@@ -148,7 +148,7 @@ def spelled(data: dict[str, Any]) -> None:
                 data["submitted_answers"][name] = key
 
 
-def _block(item: Item, block: Text | Code | Grid) -> dict[str, Any]:
+def _block(item: ExerciseItem, block: Text | Code | ExerciseTable) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"text": html.text(block.text), "code": False, "table": False}
     if isinstance(block, Code):
@@ -159,8 +159,8 @@ def _block(item: Item, block: Text | Code | Grid) -> dict[str, Any]:
     return {"text": False, "code": False, "table": {"header": header, "rows": rows}}
 
 
-def _cell(found: str | Slot, kinds: dict[str, str]) -> dict[str, Any]:
+def _cell(found: str | AnswerSlot, kinds: dict[str, str]) -> dict[str, Any]:
     empty: dict[str, Any] = {"text": False, "integer": False, "shape": False}
-    if isinstance(found, Slot):
+    if isinstance(found, AnswerSlot):
         return empty | {kinds[found.blank]: found.blank}
     return empty | {"text": html.text(found)}

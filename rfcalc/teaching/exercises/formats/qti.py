@@ -13,11 +13,11 @@ from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from rfcalc.teaching.exercises.draw import seed_of, text_of
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, image, svg
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import Element, document, element
-from rfcalc.teaching.exercises.item import Figure, Item, spellings
+from rfcalc.teaching.exercises.item import ExerciseItem, PictureRecipe, spellings
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _QTI = "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"
@@ -32,7 +32,7 @@ _KINDS = {
 }
 
 
-def render(items: Sequence[Item], paper: Paper) -> bytes:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> bytes:
     """The package."""
     name = text_of(seed_of("qti", paper.heading, *[i.id for i in items]))
     quiz, meta, manifest = f"q{name}", f"m{name}", f"p{name}"
@@ -62,12 +62,12 @@ def _root(tag: str, space: str, schemas: str, *children: Element, **attributes: 
     return made
 
 
-def _path(picture: Figure) -> str:
+def _path(picture: PictureRecipe) -> str:
     """Where a picture lies in the package."""
     return f"images/{picture.kind}-{text_of(seed_of('picture', *picture))}.svg"
 
 
-def _placed(picture: Figure) -> Element:
+def _placed(picture: PictureRecipe) -> Element:
     return image(picture, f"$IMS-CC-FILEBASE$/{_path(picture)}")
 
 
@@ -119,7 +119,7 @@ def _about(title: str, quiz: str, points: int) -> Element:
     return _root("quiz", _CANVAS, schemas, *(element(tag, text) for tag, text in told.items()), identifier=quiz)
 
 
-def _assessment(items: Sequence[Item], title: str, quiz: str) -> Element:
+def _assessment(items: Sequence[ExerciseItem], title: str, quiz: str) -> Element:
     found = element(
         "assessment",
         element("qtimetadata", _field("cc_maxattempts", "1")),
@@ -147,7 +147,7 @@ class _Parts(NamedTuple):
     feedbacks: list[Element]
 
 
-def _item(item: Item) -> Element:
+def _item(item: ExerciseItem) -> Element:
     single = item.single
     name = f"i{text_of(seed_of('item', item.id))}"
     kind = "fill_in_multiple_blanks_question" if single is None else _KINDS[single.kind]
@@ -192,7 +192,7 @@ def _equal(value: str, where: str = "response1") -> Element:
     return element("varequal", value, respident=where)
 
 
-def _choices(item: Item, name: str) -> _Parts:
+def _choices(item: ExerciseItem, name: str) -> _Parts:
     blank = item.blanks[0]
     labels = [f"{name}{i}" for i in range(len(blank.options))]
     named = [*zip(labels, blank.options, strict=True)]
@@ -225,7 +225,7 @@ def _typed(label: Element, **how: str) -> Element:
     return element("response_str", element("render_fib", label, **how), ident="response1", rcardinality="Single")
 
 
-def _numbers(item: Item, name: str) -> _Parts:
+def _numbers(item: ExerciseItem, name: str) -> _Parts:
     blank = item.blanks[0]
     wrong = [*enumerate(o for o in blank.options if not o.right)]
     conditions = [_shown(_equal(o.text), f"{name}{i}_fb") for i, o in wrong]
@@ -234,12 +234,12 @@ def _numbers(item: Item, name: str) -> _Parts:
     return _Parts([], [asked], conditions, [_feedback(f"{name}{i}_fb", html(o.feedback)) for i, o in wrong])
 
 
-def _words(item: Item, name: str) -> _Parts:
+def _words(item: ExerciseItem, name: str) -> _Parts:
     asked = _typed(element("response_label", ident="answer1", rshuffle="No"))
     return _Parts([], [asked], [_scored(*map(_equal, spellings(item.blanks[0].key)))], [])
 
 
-def _blanks(item: Item, name: str) -> _Parts:
+def _blanks(item: ExerciseItem, name: str) -> _Parts:
     parts = _Parts([], [], [], [])
     share = f"{100 / len(item.blanks):.2f}"
     for i, blank in enumerate(item.blanks):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import PaperHeading
 from rfcalc.teaching.exercises.formats._text import LETTERS, body, plain, units
-from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.exercises.item import ExerciseItem
 
 WIDTH = 100
 
 
-def render(items: Sequence[Item], paper: Paper) -> str:
+def render(items: Sequence[ExerciseItem], paper: PaperHeading) -> str:
     """The paper, and its key on lines of their own."""
     found = [paper.heading, "=" * len(paper.heading)]
     for number, item in enumerate(items, 1):
@@ -27,7 +27,7 @@ def _wrapped(line: str, indent: str = "") -> str:
     return fill(line, WIDTH, initial_indent=indent, subsequent_indent=indent) if len(line) > WIDTH else indent + line
 
 
-def question(item: Item, number: int) -> list[str]:
+def question(item: ExerciseItem, number: int) -> list[str]:
     """One question."""
     found = [f"{number}. {item.title}", ""]
     found += [line if "  " in line else _wrapped(line) for line in body(item)]
@@ -40,7 +40,7 @@ def question(item: Item, number: int) -> list[str]:
     return [*found, "", _wrapped(f"({plain(item.question.conventions)})"), f"[{item.id}, difficulty {item.difficulty}]"]
 
 
-def answer(item: Item, number: int) -> list[str]:
+def answer(item: ExerciseItem, number: int) -> list[str]:
     """Its answer, what wrong answers come from, and the derivation."""
     found = []
     for blank in item.blanks:
