@@ -37,7 +37,7 @@ class Known:
 
 def sized_number(known: Known, first: Network, following: Following) -> tuple[str, str] | None:
     """A node whose operator is given a number that code computes from the size of its input, and what is said of it."""
-    why = "the code gives it a number that depends on the size of the map"
+    why = "it is given a number that depends on the size of the map"
     if following.valued:
         return following.valued, why
     mine = getattr(first.source, "amounts", {})
