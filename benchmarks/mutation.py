@@ -49,7 +49,8 @@ PARTS = {
     "core": Part(
         "rfcalc/core/*.py rfcalc/layers/*.py rfcalc/graph/*.py rfcalc/receptive/*.py",
         "rfcalc/core rfcalc/layers rfcalc/graph rfcalc/receptive core_edges kinds vgg field_report network symbols "
-        "walks_agree autograd long_signals geometry along notation out_again solve training_flops",
+        "walks_agree autograd long_signals geometry along notation out_again solve training_flops "
+        "layer_edges walk_edges view_chains saved memory_recurrent",
     ),
     "torch": Part(
         "rfcalc/readers/torch/*.py rfcalc/readers/builder/*.py",

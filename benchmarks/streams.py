@@ -1,10 +1,12 @@
 """What a streamed block costs: blocks of a second, as a share of the whole run of ten seconds (a ratio of CPU times).
 
-    python benchmarks/streams.py
+    python benchmarks/streams.py [part of a name …]
+    python benchmarks/streams.py --kernels
 
 Each line: the streamed blocks against the whole run, and against the module itself on the same blocks (which gives
 wrong values at their borders). One thread; a block is the median of ten, each the least of 15 tries. The first block of
-a stream (after `reset`) is told apart: it computes where every window lies.
+a stream (after `reset`) is told apart: it computes where every window lies. `--kernels` times the convolutions of the
+smallest HiFi-GAN alone, each on its own: what PyTorch's kernels cost on a second, as a share of what they cost on ten.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -20,6 +23,7 @@ import torch
 from torch import nn
 
 import rfcalc
+from rfcalc.backend.stream.tape import product
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import stream_networks as nets
@@ -47,8 +51,43 @@ def spent(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+def least(run: Callable[[], object], tries: int) -> float:
+    return min(spent(run) for _ in range(tries))
+
+
+def kernels() -> None:
+    """Every convolution of a HiFi-GAN of 32 channels alone, on a second and on ten: PyTorch's own call, and the faster
+    of that and of the products that a stream makes instead."""
+    module, seen = nets.HifiGan().eval(), list[tuple[nn.Module, torch.Size]]()
+    convolutions = [m for m in module.modules() if isinstance(m, (nn.Conv1d, nn.ConvTranspose1d))]
+    for conv in convolutions:
+        conv.register_forward_hook(lambda m, given, _: seen.append((m, given[0].shape)))
+    block = whole = fastest = 0.0
+    with torch.no_grad():
+        for frames in (86, 860):
+            module(torch.randn(1, 20, frames))
+        for conv in convolutions:
+            conv._forward_hooks.clear()
+        pairs = list(zip(seen[: len(seen) // 2], seen[len(seen) // 2 :], strict=True))
+        for (conv, short), (_, long) in pairs:
+            x, bare = torch.randn(short), copy(conv)
+            own = least(partial(conv, x), 60)
+            if isinstance(bare, nn.Conv1d):  # a stream gives it the positions that are padded here
+                bare.padding = (0,)
+                x = torch.randn(*short[:2], short[2] + bare.dilation[0] * (bare.kernel_size[0] - 1))
+            block, whole = block + own, whole + least(partial(conv, torch.randn(long)), 12) / SECONDS
+            fastest += min(own, least(partial(product, bare, x), 60))
+    print(
+        f"{len(pairs)} convolutions on a second, of what they take for one of ten ({1e6 * whole:.0f} µs): "
+        f"PyTorch's own {block / whole:.2f}, the faster of own and product {fastest / whole:.2f}"
+    )
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    if "--kernels" in sys.argv:
+        kernels()
+        return
     for name, (build, channels, rate) in NETWORKS.items():
         if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
             continue

@@ -242,7 +242,7 @@ STEPS: dict[str, Step] = {
     "outer": lambda x: torch.einsum("bcl,bdl->bcdl", x, x).flatten(1, 2)[:, :4],
     "product": lambda x: torch.bmm(_swapped(x), x),
     "Kronecker": lambda x: torch.kron(x[0], torch.ones(1, 2).to(x))[None],
-    "distances": lambda x: torch.cdist(_swapped(x), _swapped(x)[:, :2]),
+    "distances": lambda x: torch.cdist(_swapped(x), 2 * _swapped(x)[:, :2] + 1),
     "each item": torch.vmap(lambda t: t.roll(1, -1) * 2),
     "causal attention": _attended,
     "attention in windows": even(2, _windowed),

@@ -367,9 +367,9 @@ def test_what_attention_in_windows_keeps_by_pytorch(cosine: int, heads: int, siz
 @pytest.mark.parametrize(("sequences", "length"), [*itertools.product((1, 2, 3), repeat=2)])
 def test_what_recurrences_keep_by_pytorch(cell: str, sequences: int, length: int) -> None:
     """Several sequences of several positions are laid out position by position; one of either is not copied."""
-    module = {"gru": nn.GRU, "rnn": nn.RNN}[cell](7, 3, batch_first=True)
-    layer = Recurrent(cell, 3)
-    network = rfcalc.Network(layer, Shape(sequences, length, 7, channel=2))
+    walk = {"gru": nn.GRU, "rnn": nn.RNN}[cell](7, 3, batch_first=True)
+    module = nn.Sequential(nn.ReLU(), walk)  # keeps its output, which the recurrence may keep as well
+    network = rfcalc.Network(Activation("relu") >> Recurrent(cell, 3), Shape(sequences, length, 7, channel=2))
     x = torch.randn(sequences, length, 7, requires_grad=True)
     assert rfcalc.Report(network).totals.saved_bytes == kept_by(module, x)
 

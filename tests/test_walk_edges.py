@@ -266,3 +266,20 @@ def test_nothing_is_written_over_what_is_fixed() -> None:
     assert not overwriting(report)
     nodes = [("copy", Conv(2, 1), ("input",)), ("relu", rfcalc.ReLU(), ("copy",))]
     assert overwriting(Report(Network.from_nodes(nodes, "2x5"))) == {2}
+
+
+@pytest.mark.parametrize(
+    "made", [Conv(2, 3, padding=1), Conv(3, 3, stride=2), rfcalc.Reshape((8, 2, 2), 1), rfcalc.Upsample(2)]
+)
+def test_an_axis_that_is_cut_and_joined_again_is_as_it_was(made: Any) -> None:
+    """Whatever units see, moving windows or places of their own."""
+    plain = Report(Network(made, "2x4x4"))
+    y, before = plain.shapes[-1], plain.rows[-1].receptive_field
+    for axis in y.axes:
+        for cut in range(1, y.dims[axis]):
+            parts = [Slice(axis, 0, cut), Slice(axis, cut, y.dims[axis])]
+            after = (
+                Report(Network(made >> rfcalc.parallel(parts, rfcalc.Concat(axis)), "2x4x4")).rows[-1].receptive_field
+            )
+            assert (after.status, after.size, after.reach) == (before.status, before.size, before.reach), (axis, cut)
+            assert after.joins == before.joins

@@ -86,7 +86,7 @@ def command(
     if target and not others:
         raise RfcalcError("--target says what networks the names in a file of others are", fix="name the file too")
     if every and (paths or networks or others):
-        raise RfcalcError("--all goes without names and files")
+        raise RfcalcError("--all takes neither names nor files")
     if not (every or paths or networks or others or unread):
         raise RfcalcError("what is to be checked?", fix="name a network or a claims file, or give --all")
     found, broken = chosen(paths, networks, run or []) if every or paths or networks else ([], [])

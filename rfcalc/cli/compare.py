@@ -62,9 +62,9 @@ def command(
     }
     if family is not None:
         if targets:
-            raise RfcalcError("--family goes without networks", fix=f"rfcalc compare --family {family}")
+            raise RfcalcError("--family takes no other networks", fix=f"rfcalc compare --family {family}")
         if numbers or own_inputs:
-            raise RfcalcError("--family goes without --set and --own-inputs: its networks have one input, in numbers")
+            raise RfcalcError("--family takes neither --set nor --own-inputs: its networks have one input, in numbers")
         from rfcalc.comparison import family as families
 
         of = families.family(family, **how)

@@ -40,7 +40,7 @@ def command(
 
     format_of(format, output)
     if batch < 1:
-        raise RfcalcError(f"--batch {batch}: a batch has one item at least")
+        raise RfcalcError(f"--batch {batch}: a batch has at least one item")
     if picture is not None and (what is None or "erf" not in what):
         raise RfcalcError("--picture draws the effective field", fix="add --what erf")
     if find_spec("torch") is None:

@@ -64,7 +64,7 @@ class Shape:
         except ValueError:
             dims = []
         if dims and max(dims) > LARGEST:
-            raise RfcalcError(f"{text[:40]!r} is no size of a map", why=f"the limit of an axis is {LARGEST:,}")
+            raise RfcalcError(f"{text[:40]!r} is not the size of a map", why=f"the limit of an axis is {LARGEST:,}")
         if not dims or min(dims) < 1 or not text.isascii():
             raise RfcalcError(
                 f"{text[:80]!r} is not a shape",

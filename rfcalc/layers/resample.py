@@ -133,7 +133,7 @@ class Upsample(Layer):
         if (self.factor is None) == (self.size is None):
             raise LayerError("give either a factor or a size")
         if self.align_corners and mode.startswith("nearest"):
-            raise LayerError("align_corners goes with linear and cubic only")
+            raise LayerError("align_corners is for linear and cubic interpolation only")
         store(
             self,
             mode=mode,

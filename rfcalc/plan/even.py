@@ -64,3 +64,11 @@ def with_length(shape: Shape, axis: int, length: int) -> Shape:
     if shape.dims[axis] == length:
         return shape
     return Shape(*shape.dims[:axis], length, *shape.dims[axis + 1 :], channel=shape.channel)
+
+
+def width(shape: Shape, axis: int) -> int:
+    """Values at one position of an axis."""
+    width = 1
+    for i, n in enumerate(shape.dims):
+        width *= 1 if i == axis else n
+    return width

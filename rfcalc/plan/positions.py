@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from rfcalc.core.window import Border, Slide, Table
@@ -9,15 +10,31 @@ from rfcalc.core.window import Border, Slide, Table
 Along: TypeAlias = "Slide | Table"
 
 
-def known(index: Along, count: int) -> int:
-    """How many units are known, from unit 0 on, when `count` positions of what they read are.
+def lowest(index: Along | None) -> int:
+    """The first position that any unit reads, from 0 on; 0 where that is not a matter of positions."""
+    if index is None:
+        return 0
+    return max(0, min((taps[0] for u in range(index.period) if len(taps := index.taps(u))), default=0))
+
+
+def unread(count: int, first: Iterable[tuple[int, int]]) -> tuple[int, ...]:
+    """For each of so many maps the least position that is read of it, given one for each reader; 0 without readers."""
+    found: dict[int, int] = {}
+    for source, position in first:
+        found[source] = min(position, found.get(source, position))
+    return tuple([found.get(position, 0) for position in range(count)])
+
+
+def known(index: Along, count: int, head: int = 0) -> int:
+    """How many units are known, from unit 0 on, when `count` positions of what they read are; of the first `head` ones
+    nobody asks what they are.
 
     >>> known(Slide(2, -1, 3), 8), known(Slide(1, -2, 3, border="reflect"), 2), known(Table(1, [[0], [0]]), 3)
     (4, 0, 6)
     """
     if isinstance(index, Slide):
         first, last = index.first, index.first + index.dilation * (index.kernel - 1)
-        if index.border == Border.REFLECT and count <= -first:  # unit 0 reads position -first
+        if index.border == Border.REFLECT and count <= -first - head:  # unit 0 reads position -first
             return 0
         if index.border == Border.REPLICATE and count < 1:
             return 0

@@ -42,10 +42,10 @@ from rfcalc.plan.blockers import (
     Blocker,
     refused,
 )
-from rfcalc.plan.even import even, placed, widened, with_length
+from rfcalc.plan.even import even, placed, widened, width, with_length
 from rfcalc.plan.frames import frames
 from rfcalc.plan.inputs import along
-from rfcalc.plan.positions import Along, known
+from rfcalc.plan.positions import Along, known, lowest, unread
 from rfcalc.plan.taps import hull
 
 
@@ -166,6 +166,12 @@ class Timeline:
         """The maps that are kept from the beginning on."""
         return frozenset(s for line in self.lines for s in line.before)
 
+    @cached_property
+    def heads(self) -> tuple[int, ...]:
+        """How many positions at the beginning of each map are read by nobody."""
+        read = [(e.source, 0 if line.before else lowest(e.index)) for line in self.lines for e in line.edges]
+        return unread(len(self.lines), [(self.output, 0), *read])
+
     @property
     def length(self) -> int:
         """How long the input is that the network was walked with."""
@@ -185,7 +191,7 @@ class Timeline:
             x = walked.shapes[position]
             if position == 0:
                 axis = x.axes[self.axis]
-                self.lines.append(AxisMap(name, None, axis, Fraction(1), _width(x, axis)))
+                self.lines.append(AxisMap(name, None, axis, Fraction(1), width(x, axis)))
             else:
                 self.lines.append(self._beside(name, x) if position in needed else AxisMap(name, None, None))
         for position, node in enumerate(network.nodes, network.arity):
@@ -203,7 +209,7 @@ class Timeline:
             return AxisMap(name, None, None)
         axis, rate, told = found
         self.assumptions.append(told)
-        return AxisMap(name, None, axis, rate, 0 if axis is None else _width(x, axis))
+        return AxisMap(name, None, axis, rate, 0 if axis is None else width(x, axis))
 
     def reaches(self, position: int) -> bool:
         """Whether the output depends on a map."""
@@ -306,7 +312,7 @@ class Timeline:
             layer,
             out,
             rates.pop(),
-            _width(y, out),
+            width(y, out),
             tuple(edges),
             carried,
             masked,
@@ -453,7 +459,8 @@ class Timeline:
             elif not line.edges:
                 found.append(int(n * line.rate))
             else:
-                most = min(known(e.index, found[e.source]) for e in line.edges if e.index is not None)
+                heads = self.heads
+                most = min(known(e.index, found[e.source], heads[position]) for e in line.edges if e.index is not None)
                 most = min(most, n * line.rate.numerator // line.rate.denominator + self.extras[position])
                 found.append(max(0, most - (holds or {}).get(position, 0)))
         return found
@@ -485,13 +492,6 @@ class Timeline:
                         raise RfcalcError("the pattern along the axis repeats too late", where=line.name) from None
                 found.append(window)
         return found
-
-
-def _width(shape: Shape, axis: int) -> int:
-    width = 1
-    for i, n in enumerate(shape.dims):
-        width *= 1 if i == axis else n
-    return width
 
 
 def _why(index: Any) -> tuple[str, str]:

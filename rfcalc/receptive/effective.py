@@ -75,6 +75,9 @@ def _ceil(value: float) -> int:
 def effective(walked: Shaped, at: int, unit: tuple[int, ...], source: int = 0) -> tuple[Spread | None, ...]:
     """The effective receptive field of one unit, for each axis of the source; None where no gradient arrives.
 
+    Behind n layers the shares lie on about √n positions, each of which is carried through every join: the time of a
+    chain of residual blocks grows as n·√n (16,000 nodes: some seconds). All else that is said of a node is linear.
+
     Raises:
         RfcalcError: positions are re-arranged on the way, a size is missing, or an operator was not understood.
     """

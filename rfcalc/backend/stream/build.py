@@ -251,7 +251,10 @@ def from_plan(plan: StreamPlan, graph: NetworkModule, kinds: Mapping[str, torch.
                 axis,
                 (at.rate.numerator, at.rate.denominator),
                 line.extras[position],
-                tuple(_read(e, node.layer, line.lines[e.source].axis, e.source in at.before) for e in edges),
+                tuple(
+                    _read(e, node.layer, line.lines[e.source].axis, e.source in at.before, line.heads[position])
+                    for e in edges
+                ),
                 way.how,
                 run,
                 module,
@@ -283,12 +286,13 @@ def _still(plan: StreamPlan) -> set[int]:
     return found
 
 
-def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False) -> Read:
+def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False, head: int = 0) -> Read:
     index = edge.index
     if index is None or axis is None:
         return Read(edge.source, even=0 if edge.even is None else edge.even + 1)
     if isinstance(index, Slide):
-        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border, begins=begins)
+        where = (index.stride, index.first, index.kernel, index.dilation, index.border)
+        return Read(edge.source, *where, begins=begins, head=head if index.border == "reflect" else 0)
     if hasattr(layer, "output_padding"):
         kernel, dilation = (one(getattr(layer, name), axis - 1) for name in ("kernel", "dilation"))
         return Read(edge.source, index.advance, 0, kernel, dilation, phases=index.phases)

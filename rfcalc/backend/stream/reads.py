@@ -21,11 +21,12 @@ class Read(NamedTuple):
     border: str = "zeros"
     phases: tuple[tuple[int, ...], ...] = ()
     begins: bool = False  # everything before belongs to it too
+    head: int = 0  # units at the beginning that nobody reads
     even: int = 0  # the axis along which the positions of a map without the axis are alike
 
     def known(self, count: int) -> int:
         """How many units read only the first `count` positions."""
-        if self.border != "zeros" and count <= (-self.first if self.border == "reflect" else 0):
+        if self.border != "zeros" and count <= (-self.first - self.head if self.border == "reflect" else 0):
             return 0
         if not self.phases:
             last = self.first + self.dilation * (self.kernel - 1)

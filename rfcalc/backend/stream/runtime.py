@@ -466,7 +466,7 @@ class Streamed(nn.Module):
         at = torch.arange(low, high, device=held.values.device)
         if read.border == "reflect":
             at = at.abs()
-            at = torch.where(at >= count, 2 * (count - 1) - at, at)
+            at = torch.where(at >= count, 2 * (count - 1) - at, at).clamp(min=0)
         else:
             at = at.clamp(0, count - 1)
         first = max(0, int(at.min()))

@@ -8,7 +8,8 @@ from rfcalc.layers.along import Along
 from rfcalc.layers.general import MASKED, Constant, Elementwise
 from rfcalc.layers.index_sum import IndexSum
 from rfcalc.readers.builder.graph import Builder
-from rfcalc.readers.builder.moves import moved, picked, regrouped
+from rfcalc.readers.builder.moves import inserted_axis, moved, picked, regrouped
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 
 
@@ -66,6 +67,17 @@ def transformed(graph: Builder, x: Value, axes: Iterable[int], dims: Sequence[in
 def at_most(graph: Builder, x: Value) -> Value:
     """Say that units may see less than is told."""
     return graph.add(Elementwise(MASKED), (x.node,), x.dims, x.batch, extra=x.extra, helper=True)
+
+
+def sampled(graph: Builder, x: Value, grid: Value | None, dims: tuple[int, ...]) -> Value:
+    """What lies where a grid says, anywhere along the spatial axes; `grid`: of places last, unless it is fixed."""
+    x = transformed(graph, x, range(2, len(dims)), dims)
+    if grid is None:
+        return at_most(graph, x)
+    at = reduced(graph, grid, [-1], "sum", False, (dims[0], *dims[2:]))
+    at = inserted_axis(graph, at, (dims[0], 1, *dims[2:]), at.batch, 1)
+    nodes, batch, extra = graph.aligned((x, at), dims)
+    return at_most(graph, graph.add(Elementwise("grid_sample"), nodes, dims, batch, extra=extra))
 
 
 def diagonal(graph: Builder, x: Value, first: int, second: int, offset: int = 0) -> Value:

@@ -51,6 +51,7 @@ _WHERE = (
     "parts",
     "resizing",
     "reductions",
+    "signals",
     "attention",
     "recurrent",
     "quantized",

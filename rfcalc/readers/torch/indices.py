@@ -9,7 +9,7 @@ import torch
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
-from rfcalc.readers.builder.indexed import at_most, diagonal, summed, transformed
+from rfcalc.readers.builder.indexed import at_most, diagonal, sampled, summed, transformed
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import inserted_axis, moved, picked, regrouped, sliced, stretched
 from rfcalc.readers.builder.reductions import reduced
@@ -268,16 +268,9 @@ def picked_anywhere(call: OperatorCall, x: Value, axis: int, index: torch.Tensor
 @handles("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
 def grid_sampler(call: OperatorCall) -> Value:
     """Each place takes what lies where the grid says: anywhere."""
-    graph, dims = call.graph, call.dims
-    x, grid = call.value("input"), call["grid"]
-    axes = range(2, len(dims))
-    x = transformed(graph, x, axes, dims)
-    if graph.is_static(grid) and not graph.leaves(grid):
-        return at_most(graph, x)
-    at = reduced(graph, graph.get(grid), [-1], "sum", False, (dims[0], *dims[2:]))
-    at = inserted_axis(graph, at, (dims[0], 1, *dims[2:]), at.batch, 1)
-    nodes, batch, extra = graph.aligned((x, at), dims)
-    return at_most(graph, graph.add(Elementwise("grid_sample"), nodes, dims, batch, extra=extra))
+    graph, grid = call.graph, call["grid"]
+    fixed = graph.is_static(grid) and not graph.leaves(grid)
+    return sampled(graph, call.value("input"), None if fixed else graph.get(grid), call.dims)
 
 
 @handles("affine_grid_generator")

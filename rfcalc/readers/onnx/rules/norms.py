@@ -60,6 +60,16 @@ def batch_norm(reader: Reader, node: Node) -> None:
     normal(reader, node, layer, x, *affine, ("buffer", mean), ("buffer", variance))
 
 
+@rule("MeanVarianceNormalization")
+def of_each_map(reader: Reader, node: Node) -> None:
+    """A normalisation without a factor over all but the channels, of a batch of one."""
+    x = features(reader, node)
+    axes = sorted(int(a) % len(x.dims) for a in node.attributes.get("axes") or (0, 2, 3))
+    if axes not in ([0, *range(2, len(x.dims))], list(range(2, len(x.dims)))) or (0 in axes and x.dims[0] != 1):
+        raise NotUnderstood(f"over axes {axes} of {len(x.dims)}, or of several items together")
+    normal(reader, node, InstanceNorm(affine=False), x)
+
+
 @rule("InstanceNormalization")
 def instance_norm(reader: Reader, node: Node) -> None:
     x = features(reader, node)

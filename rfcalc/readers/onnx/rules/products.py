@@ -7,7 +7,7 @@ from rfcalc.core.masks import of_flags
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add
-from rfcalc.readers.builder.indexed import at_most
+from rfcalc.readers.builder.indexed import at_most, diagonal
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import moved, transposed
 from rfcalc.readers.builder.products import contracted, product, summed
@@ -120,11 +120,18 @@ def einsum(reader: Reader, node: Node) -> None:
     text = str(node.attributes.get("equation", "")).replace(" ", "")
     left, sign, out = text.partition("->")
     terms = left.split(",")
-    if not sign or len(terms) != len(node.inputs) or "." in text or any(len(set(t)) < len(t) for t in (*terms, out)):
+    if not sign or len(terms) != len(node.inputs) or "." in text or len(set(out)) < len(out):
         raise NotUnderstood(f"the equation {text!r} is not a product of two with a result")
     values = [solid(reader, reader.value(name)) for name in node.inputs]
     if any(len(v.dims) != len(t) for v, t in zip(values, terms, strict=True)):
         raise NotUnderstood(f"the equation {text!r} does not fit its inputs")
+    for k in range(len(terms)):
+        while len(set(terms[k])) < len(terms[k]):  # a letter that stands twice: the diagonal, as a last axis
+            letter = next(c for c in terms[k] if terms[k].count(c) > 1)
+            first = terms[k].index(letter)
+            second = terms[k].index(letter, first + 1)
+            values[k] = diagonal(reader.graph, values[k], first, second)
+            terms[k] = "".join(c for i, c in enumerate(terms[k]) if i not in (first, second)) + letter
     if len(terms) == 1 and set(out) <= set(terms[0]):
         left, made = summed(reader.graph, terms[0], values[0], [c for c in terms[0] if c not in out])
         reader.give(node, moved(reader.graph, made, tuple(left.index(c) for c in out)))

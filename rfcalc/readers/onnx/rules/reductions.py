@@ -6,9 +6,10 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.along import Along
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pool import AdaptivePool
+from rfcalc.readers.builder.indexed import summed
 from rfcalc.readers.builder.maps import alone
+from rfcalc.readers.builder.moves import picked
 from rfcalc.readers.builder.reductions import reduced
-from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.onnx.constants import axes_of, axis_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -39,7 +40,8 @@ def reduce(reader: Reader, node: Node) -> None:
         axes = axes_of(node, reader.inputs(node))  # type: ignore[arg-type]
     keep = bool(node.attributes.get("keepdims", 1))
     if not axes and node.attributes.get("noop_with_empty_axes", 0):
-        raise NotUnderstood("it has no axes")
+        reader.give(node, x)
+        return
     gone = sorted({axis_of(a, rank) for a in axes} if axes else set(range(rank)))
     dims = tuple(1 if i in gone else n for i, n in enumerate(x.dims) if keep or i not in gone)
     operation = OPERATIONS[node.op]
@@ -54,11 +56,15 @@ def reduce(reader: Reader, node: Node) -> None:
 @rule("CumSum")
 def running_sum(reader: Reader, node: Node) -> None:
     x, graph = reader.map(node), reader.graph
-    if node.attributes.get("exclusive", 0) or node.attributes.get("reverse", 0):
-        raise NotUnderstood("without a position itself, or from the end")
-    (axis,) = reader.known(node, 1) or (0,)
-    layer = Along("cumsum", graph.axis(x, axis_of(int(axis), len(x.dims))))
-    reader.give(node, graph.add(layer, (x.node,), x.dims, x.batch, extra=x.extra))
+    (told,) = reader.known(node, 1) or (0,)
+    axis = axis_of(int(told), len(x.dims))
+    backwards = list(reversed(range(x.dims[axis])))
+    if node.attributes.get("reverse", 0):
+        x = picked(graph, x, axis, backwards)
+    x = graph.add(Along("cumsum", graph.axis(x, axis)), (x.node,), x.dims, x.batch, extra=x.extra)
+    if node.attributes.get("exclusive", 0):  # what is before a position, without itself
+        x = summed(graph, x, axis, [[], *([i] for i in range(x.dims[axis] - 1))])
+    reader.give(node, picked(graph, x, axis, backwards) if node.attributes.get("reverse", 0) else x)
 
 
 @rule("TopK")
