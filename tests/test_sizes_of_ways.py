@@ -31,6 +31,43 @@ class Sided(Base):
         return self.b(y.flatten(2).reshape(y.shape[0], y.shape[1], side, side))
 
 
+class At77(Base):
+    """One size that does something else, which no reading around has; a second one that is refused."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        if x.shape[2] == 77:
+            y = torch.nn.functional.max_pool2d(y, 2)
+        if y.shape[3] == 41:
+            raise ValueError("a width that is not wanted")
+        return self.b(y)
+
+
+class Beyond(Base):
+    """Another layer for maps that are larger than any that is read."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        y = torch.nn.functional.interpolate(y, scale_factor=2) if y.shape[2] > 900 else y
+        return self.b(y)
+
+
+class Padding(Base):
+    """An answer that leaves no trace: it is confirmed where it is given."""
+
+    def forward(self, x: Any) -> Any:
+        if x.shape[2] % 96 == 17:
+            x = torch.nn.functional.pad(x, (0, 0, 0, 0))
+        return self.a(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"), [(At77, range(60, 95)), (Beyond, (64, 1799, 1800, 1801, 1802)), (Padding, (17, 64))]
+)
+def test_the_other_answer_is_read(kind: Any, sizes: Any) -> None:
+    against_torch(kind(), (3, 64, 48), sizes)
+
+
 def test_what_code_makes_of_channels_is_followed() -> None:
     against_torch(Scaled(), (3, 64, 48), range(1, 150))
 

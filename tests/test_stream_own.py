@@ -346,3 +346,11 @@ def test_what_nobody_reads_is_not_waited_for() -> None:
     for seed in range(10):
         x = torch.randn(1, 1, 40)
         assert torch.equal(streamed(stream, x, 2, Random(seed)), cropped(x))
+
+
+def test_a_large_module_is_not_run_and_that_is_noted() -> None:
+    with torch.device("meta"):
+        large = nn.Sequential(*(nn.Conv1d(1000 if i else 1, 1000, 9) for i in range(4)))
+    plan = rfcalc.stream(large, "1x16000")
+    assert plan.latency == 32
+    assert any("it was not built to see, because it is large" in told for told in plan.assumptions)

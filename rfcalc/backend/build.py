@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from rfcalc.backend.graph import ExpressionModule, GraphScope, Instruction, NetworkModule
+from rfcalc.backend.graph import Expression, GraphScope, Instruction, NetworkModule
 from rfcalc.backend.parts import NAMES
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, concrete, twin_of
 from rfcalc.core.errors import RfcalcError, Unsupported
@@ -296,7 +296,7 @@ def _assemble(graph: NetworkModule, walked: Shaped, placed: tuple[Placed, ...]) 
         elif made.module is not None:
             leaves[put.path] = make(made.module)
         else:
-            leaves[put.path] = ExpressionModule(made.text, max(len(sources), 1))
+            leaves[put.path] = Expression(made.text, max(len(sources), 1))
         if put.tied:
             leaves[put.path] = _tie(node.name, leaves[put.path], leaves[put.tied])
     chains = chain_folders(network, placed)

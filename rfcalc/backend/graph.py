@@ -38,7 +38,7 @@ def compiled(text: str, count: int) -> Callable[..., Tensor]:
     return eval(source, {"torch": torch, "nn": nn, "F": F, **NAMES})  # type: ignore[no-any-return]
 
 
-class ExpressionModule(nn.Module):
+class Expression(nn.Module):
     """A layer that is an expression: a sum, a permutation, a slice."""
 
     def __init__(self, text: str, count: int) -> None:

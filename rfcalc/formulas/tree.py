@@ -61,7 +61,7 @@ def tree(value: Any, over: bool = False) -> Any:
         over: whether all of a sum stands over one divisor, so that a division that rounds down is exact.
 
     >>> tree(sympy.Symbol("H") + 1)
-    Sum(terms=(Name(name='H'), Num(value=1)))
+    Sum(terms=(SymbolName(name='H'), Num(value=1)))
     """
     value = sympy.sympify(value)
     if value.is_Number:

@@ -9,7 +9,7 @@ from itertools import chain
 from math import ceil, lcm
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.plan.classes import Number
@@ -20,6 +20,7 @@ from rfcalc.plan.solving import Axis, classes, congruence
 from rfcalc.plan.together import Together
 
 MOST_TRIED = 4096
+MOST_TILES = 100_000  # on an axis
 
 Range = tuple[int, int]  # half-open
 
@@ -207,6 +208,19 @@ class AxisTiles:
         """Input positions that the outputs stand for, in aligns."""
         lengths = [(self.view.lengths[p] or 0) / self.view.densities[p] for p in self.outputs]
         return ceil(max(lengths) / self.align)
+
+    def check_count(self, count: int) -> None:
+        """Refuse more tiles than can be planned.
+
+        Raises:
+            LimitError: they are too many.
+        """
+        if count > MOST_TILES:
+            raise LimitError(
+                f"{count:,} tiles on axis {self.axis} are too many",
+                why=f"at most {MOST_TILES:,} on an axis are planned; the image has {self.size:,} positions there",
+                fix="give larger tiles, or plan a part of the image",
+            )
 
     def part(self, first: int, last: int) -> Part:
         """The tile that writes the aligns first … last − 1."""

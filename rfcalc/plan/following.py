@@ -211,6 +211,16 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     return Following(network, rules, checks=checks, masked=masked, valued=valued)
 
 
+def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[int, list[Check]]:
+    """What code asked of lengths in these readings that got the same answer in all of them, by position; without what
+    follows no length of a map."""
+    longest = max(readings, key=lambda r: len(r.network.nodes))
+    order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
+    known, steps = aligned([readings[i] for i in order])
+    code = _Code([watched[i] for i in order], steps, longest.network.arity, _Lengths(known))
+    return code.checks(strict=False)
+
+
 class _Code:
     """What code computed from lengths, as functions of the lengths of maps.
 
@@ -260,8 +270,11 @@ class _Code:
                         return p, i
         return None
 
-    def checks(self) -> dict[int, list[Check]]:
+    def checks(self, strict: bool = True) -> dict[int, list[Check]]:
         """What code asked, by the position before which it is known.
+
+        Args:
+            strict: each of it; else what got one answer in all readings, as far as it follows lengths of maps.
 
         Raises:
             Unfollowed: something that it compared follows no length of a map.
@@ -270,10 +283,14 @@ class _Code:
         for number, conditions in enumerate(zip(*(w.conditions for w in self.watched), strict=True)):
             first = conditions[0]
             rule = self._rule([c.asked for c in conditions])
+            if not strict and (rule is None or any(c.holds != first.holds for c in conditions)):
+                continue
             if rule is None:
                 raise Unfollowed(first.where, "what the code compares there follows no length of a map")
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
+                if at == len(self.made) and not strict:
+                    continue
                 if at == len(self.made):
                     raise Unfollowed(first.where, "the code compares a length of what it gives back")
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))

@@ -37,8 +37,6 @@ from rfcalc.report import Report
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
 
-MOST_TILES = 100_000  # on an axis
-
 
 class TooSmall(RfcalcError):
     """A tile that is smaller than its halo and one align."""
@@ -256,8 +254,7 @@ class TilePlan:
     def _of_count(self, line: AxisTiles, count: int) -> tuple[Part, ...]:
         """An axis cut into this many tiles, as equal as the grid allows."""
         units = line.extent
-        if MOST_TILES < count <= units:
-            raise _too_many(line, count)
+        line.check_count(min(count, units))
         if count > units:
             raise RfcalcError(
                 f"axis {line.axis} cannot be cut into {plural(count, 'tile')}",
@@ -292,8 +289,7 @@ class TilePlan:
     def _every(line: AxisTiles, count: int) -> tuple[Part, ...]:
         """Tiles of `count` aligns each; the last one is what is left."""
         units = line.extent
-        if units > count * MOST_TILES:
-            raise _too_many(line, units // count)
+        line.check_count(units // count)
         return tuple(line.part(i, min(i + count, units)) for i in range(0, units, count))
 
     def _within(self, memory: int) -> tuple[tuple[Part, ...], ...]:
@@ -493,14 +489,6 @@ def pruned(walked: Shaped, outputs: Sequence[str]) -> Network:
         (node.name, node.layer, node.inputs) for position, node in enumerate(network.nodes, arity) if position in needed
     ]
     return Network.from_nodes(listed, inputs, outputs=tuple(names[p] for p in wanted), name=network.name)
-
-
-def _too_many(line: AxisTiles, count: int) -> LimitError:
-    return LimitError(
-        f"{count:,} tiles on axis {line.axis} are too many",
-        why=f"at most {MOST_TILES:,} on an axis are planned; the image has {line.size:,} positions there",
-        fix="give larger tiles, or plan a part of the image",
-    )
 
 
 def _rank(image: Shape) -> int:

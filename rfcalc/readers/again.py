@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from math import lcm
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.lengths import Watched, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
-from rfcalc.plan.following import Following, follow
-from rfcalc.plan.solving import Weights, with_size
+from rfcalc.plan.classes import Undecided
+from rfcalc.plan.following import Following, OtherWay, follow, unanswered
+from rfcalc.plan.solving import Weights, classes, with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
 from rfcalc.readers.guards import Guard, Refusal, deliberate, guard, refusal_of
 from rfcalc.readers.target import Target, named, resolve
@@ -23,6 +26,8 @@ EVEN = ((32, 64, 96), (64, 128, 192))
 ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
 LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
 OWN = ((1, 2, 3), (2, 1, 2), (3, 4, 5))  # times its own size, where code takes no other than multiples of a part of it
+MOST_WATCHED = 3  # readings that are watched for what the code asks
+MOST_ANSWERS = 12  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
 STEPS = (2, 4, 8, 16, 32, 64)  # sizes that differ by multiples of one, where others are read otherwise
 
@@ -132,10 +137,64 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
             raise untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
         if ran_past(network, error, refusal.where):
             raise untold(what, f"the {what} refuses {size} later than its layers do: {_brief(error)}", refusal.where)
+    if step == 1 and what == "code":
+        confirming += _other_answers(target, network, base, readings, found, made)
     count = len(readings) + len(refused) + len(confirming) - 1
     said = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     said += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
     return found, (said,)
+
+
+def _other_answers(
+    target: Known, network: Network, base: Sequence[Shape], readings: Sequence[Reading], found: Following, made: Shaped
+) -> Read:
+    """Readings at sizes where code gets another answer to what it asks of lengths than in all readings so far: they
+    must do what is told of them, too.
+
+    Raises:
+        RfcalcError: one does something else.
+    """
+    asked: list[tuple[Reading, Watched]] = []
+    for reading in readings[:MOST_WATCHED]:
+        with watched("torch") as heard, suppress(RfcalcError):
+            read(target.target, network, list(reading.shapes[: network.arity]))
+            asked.append((reading, heard))
+        if not heard.conditions:
+            return []
+    same = [(r, w) for r, w in asked if _questions(w) == _questions(asked[0][1])]
+    if len(same) < 2 or len(asked) < len(readings[:MOST_WATCHED]):
+        return []
+    try:
+        checks = unanswered([r for r, _ in same], [w for _, w in same])
+    except Unfollowed:
+        return []
+    confirmed: Read = []
+    tried: set[tuple[int, int]] = set()
+    image = first_of(base)
+    following = Following(found.network, found.rules, checks=checks)
+    for axis in range(base[image].rank) if checks else ():
+        own = base[image].spatial[axis]
+        varied = [(i, axis) for i, x in enumerate(base) if x.rank == base[image].rank and x.spatial[axis] == own]
+        try:
+            other = classes(found.network, base, varied, seconds=1.0, following=following)
+        except (RfcalcError, Undecided):
+            continue
+        for c in sorted(other, key=lambda c: c.first):
+            if not isinstance(c.error, OtherWay) or (axis, c.error.number) in tried or len(tried) == MOST_ANSWERS:
+                continue
+            tried.add((axis, c.error.number))
+            inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
+            one = _read(target, network, inputs)
+            if isinstance(one, Reading):
+                _agrees("code", found, one, inputs, made)
+                confirmed.append((inputs, one))
+            elif not isinstance(predicted(found, inputs, made), RfcalcError):
+                raise untold("code", f"the layers take {inputs[0]}, and the code does not: {_brief(one)}")
+    return confirmed
+
+
+def _questions(asked: Watched) -> list[Any]:
+    return [(c.where, written(c.asked)) for c in asked.conditions]
 
 
 def _explained(
@@ -320,14 +379,23 @@ def _read(known: Known, network: Any, inputs: Sequence[Shape]) -> Reading | Rfca
     """The reading at some sizes, or why there is none."""
     sizes = _dims(inputs)
     if sizes not in known.readings:
-        own = as_called(network.source, inputs)
-        given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
         try:
-            read = resolve(known.target, given).network
-            known.readings[sizes] = Reading(read, forward(read, list(inputs)).shapes)
+            known.readings[sizes] = read(known.target, network, inputs)
         except RfcalcError as error:
             known.readings[sizes] = error
     return known.readings[sizes]
+
+
+def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
+    """A reading of the target of a network at some sizes.
+
+    Raises:
+        RfcalcError: it is refused.
+    """
+    own = as_called(network.source, inputs)
+    given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
+    found = resolve(target, given).network
+    return Reading(found, forward(found, list(inputs)).shapes)
 
 
 def as_called(source: Any, inputs: Sequence[Shape]) -> list[Shape]:
@@ -358,7 +426,9 @@ def ran_past(network: Network, error: RfcalcError, node: str | None) -> bool:
     steps = getattr(network.source, "steps", {})
     mine = steps.get(node)
     ran = error.reached is not None and mine is not None and 0 <= mine < error.reached
-    return ran and not deliberate(error)  # which is told where what it compares is known, before the code compares it
+    module = (error.where or "").partition(" at ")[2]
+    inside = bool(module) and (node or "").startswith(f"{module}.")  # the same step of the code: a view, then its sum
+    return ran and not inside and not deliberate(error)  # on purpose: told before the code compares it
 
 
 def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], made: Shaped) -> None:

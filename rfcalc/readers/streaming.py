@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rfcalc.plan.stream import StreamPlan
 
 
+MOST_RUN = 20_000_000_000  # multiply-adds of a module that is run to see
+
+
 def stream(
     target: Any,
     input: Any = None,  # noqa: A002
@@ -75,6 +78,11 @@ def stream(
     attention = None if made.possible else gathered(report, at)
     if not made.possible and (attention is None or made.blockers[0].node not in attention.scores):
         return made
+    if made.possible and report.totals.macs > MOST_RUN:
+        told = (
+            f"it was not built to see, because it is large ({report.totals.macs:,} multiply-adds); to_stream builds it"
+        )
+        return replace(made, assumptions=(*made.assumptions, told))
     try:  # it is built, and runs, so that what is said to be possible is
         build = import_module("rfcalc.backend.stream.build")
         built = build.to_stream(module, input if more is None else more, axis, at=at).plan

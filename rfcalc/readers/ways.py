@@ -20,9 +20,9 @@ from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
-from rfcalc.readers.again import as_called, predicted, ran_past, untold
+from rfcalc.readers.again import predicted, ran_past, read, untold
 from rfcalc.readers.guards import deliberate
-from rfcalc.readers.target import Target, resolve
+from rfcalc.readers.target import Target
 
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
 MOST_READ = 240  # readings of an axis
@@ -96,12 +96,9 @@ class _Ways:
             if len(self.known) >= MOST_READ:
                 raise untold("code", f"it takes more ways than {MOST_READ} readings tell apart")
             inputs = self.inputs(n)
-            own = as_called(self.network.source, inputs)
-            given = dict(zip(self.network.inputs, own, strict=True)) if len(own) > 1 else own[0]
             with watched("torch") as asked:
                 try:
-                    network = resolve(self.target, given).network
-                    self.known[n] = Reading(network, forward(network, inputs).shapes)
+                    self.known[n] = read(self.target, self.network, inputs)
                 except RfcalcError as error:
                     self.known[n] = error
             self.asked[n] = asked

@@ -15,7 +15,7 @@ from rfcalc.layers.learned import PositionTable
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import GLU, Activation, Dropout, PReLU, Scale, Softmax
 from rfcalc.readers.builder.maps import alone
-from rfcalc.readers.builder.moves import picked, widened
+from rfcalc.readers.builder.moves import picked, sliced, widened
 from rfcalc.readers.builder.products import within
 from rfcalc.readers.builder.recurrent import forgotten
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -100,6 +100,11 @@ def along(call: OperatorCall) -> Value | list[Value]:
 def glu(call: OperatorCall) -> Value:
     graph, x = call.graph, call.x
     at = graph.axis(x, call["dim"])
+    if at in graph.carriers[x.node]:  # halves of positions: each of the first with one of the second
+        axis, n = call["dim"] % len(x.dims), call.dims[call["dim"]]
+        first, second = sliced(graph, x, axis, 0, n), sliced(graph, x, axis, n, 2 * n)
+        nodes, batch, extra = graph.aligned((first, alone(graph, second, Activation("sigmoid"))), call.dims)
+        return graph.add(Multiply(), nodes, call.dims, batch, extra=extra)
     x = Value(graph.laid(graph.with_channels(x), x.inner, at), x.dims, x.batch)
     return graph.add(GLU(), (x.node,), call.dims, x.batch)
 

@@ -29,7 +29,7 @@ def mark(blank: Blank, typed: str) -> Mark:
     Raises:
         RfcalcError: what was typed cannot be read as an answer of this kind; it costs nothing to type again.
 
-    >>> number = Blank("a", "integer", "parameters", "3211264", (Option("3211264", True, "Right."),))
+    >>> number = Blank("a", "integer", "parameters", "3211264", (AnswerOption("3211264", True, "Right."),))
     >>> mark(number, "3,211,264").right, mark(number, "3.2M"), mark(number, "3.3M").right
     (True, Mark(right=True, said='Right, rounded; exactly it is 3211264.'), False)
     """

@@ -108,8 +108,8 @@ def column(head: str, index: int = 0) -> GradedColumn | None:
     """The column with this head; None if it holds no figure that is marked.
 
     >>> column("Params (M)"), column("Output size"), column("# parameters").figure
-    (Column(at=0, head='Params (M)', figure='params', scale=1000000), Column(at=0, head='Output size', \
-figure='output_shape', scale=1), 'params')
+    (GradedColumn(at=0, head='Params (M)', figure='params', scale=1000000), \
+GradedColumn(at=0, head='Output size', figure='output_shape', scale=1), 'params')
     >>> [column(head).figure for head in ("Rezeptives Feld", "champ réceptif", "感受野", "Größe")]
     ['receptive_field', 'receptive_field', 'receptive_field', 'output_shape']
     """
