@@ -81,6 +81,33 @@ def exercises(count: int) -> float:
     return (process_time() - start) / made
 
 
+def sizes_of_code(blocks: int = 8) -> float:
+    """The valid sizes of code that asks its maps for their size against one reading of it, in this process."""
+    from torch import Tensor, nn
+
+    import rfcalc
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.up, self.down = nn.LayerNorm(16), nn.Linear(16, 64), nn.Linear(64, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            _, c, h, w = x.shape
+            y = self.norm(x.flatten(2).transpose(1, 2))
+            y = self.down(nn.functional.gelu(self.up(y)))
+            return x + y.transpose(1, 2).reshape(-1, c, h, w)
+
+    module = nn.Sequential(nn.Conv2d(3, 16, 4, 4), *(Block() for _ in range(blocks)))
+    rfcalc.from_torch(module, "3x64x64")  # what the first reading of a process loads
+    start = process_time()
+    rfcalc.from_torch(module, "3x61x59")
+    one = process_time() - start
+    start = process_time()
+    rfcalc.sizes(module, "3x64x64").to_dict()
+    return (process_time() - start) / one
+
+
 SYMBOLIC = {  # a command with symbols, and how many times the import of sympy it may take
     ("symbolic", "vgg16"): 2.5,
     ("symbolic", "densenet201"): 6.0,
@@ -172,6 +199,7 @@ def main() -> int:
             10_000 * exercises(1000) / (600 * median(child(table) for _ in range(9))),
             1.0,
         ),
+        ("the valid sizes of code / one reading of it", median(sizes_of_code() for _ in range(5)), 25.0),
     ]
     broken = 0
     for name, ratio, bound in figures:

@@ -57,6 +57,9 @@ def _rows_of(given: Any) -> Rows:
         if isinstance(row, str) or not isinstance(row, Iterable):
             raise LayerError(told, fix=fix)
         keys = tuple(row)
+        if set(map(type, keys)) <= {int} and (not keys or min(keys) >= 0):
+            rows.append(tuple(sorted(set(keys))))
+            continue
         if not all(is_number(k) and k >= 0 for k in keys):
             raise LayerError(told, why="positions are whole numbers, counted from 0", fix=fix)
         rows.append(tuple(sorted({int(k) for k in keys})))
@@ -68,7 +71,9 @@ def _rows_of(given: Any) -> Rows:
 def _several(given: Several) -> Several:
     if not is_number(given.axis) or given.axis < 0 or not given.masks:
         raise LayerError("masks along an axis need the axis, and a mask for each of its positions")
-    return Several(int(given.axis), tuple(_rows_of(one) for one in given.masks))
+    masks = [*given.masks]
+    known = {id(one): _rows_of(one) for one in {id(one): one for one in masks}.values()}  # most are the same
+    return Several(int(given.axis), tuple(known[id(one)] for one in masks))
 
 
 def checked(mask: Mask, dims: Sequence[Size]) -> None:

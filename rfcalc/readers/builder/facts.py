@@ -7,10 +7,11 @@ have are used, so that nothing is imported.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple
 
-from rfcalc.core.masks import Mask, Several, of_flags
+from rfcalc.core.masks import Mask, Rows, Several, of_flags
 
 # Scores this far down count as masked, whatever they are added to; between the two if there are no other values but
 # one (Swin adds −100): a bias that falls off slowly (ALiBi) is none.
@@ -128,7 +129,9 @@ def masked(gone: Any) -> tuple[Mask, bool]:
     same = (flat == flat[:1]).all()
     if not same and (one := _differing(gone, shape)) is not None:
         axis, masks = one
-        return Several(axis, tuple(_rows(m) for m in masks)), False
+        told = [*map(repr, masks)]  # most are alike
+        forms = {name: _rows(m) for name, m in dict(zip(told, masks, strict=True)).items()}
+        return Several(axis, tuple(forms[name] for name in told)), False
     return _mask_of(flat[0] if same else flat.all(0)), not same
 
 
@@ -146,13 +149,13 @@ def _differing(gone: Any, shape: list[int]) -> tuple[int, list[Any]] | None:
         apart = gone.reshape(before, count, -1, shape[-2], shape[-1])
         first = apart[:1, :, :1]
         if (apart == first).all():
-            masks = [first[0, i, 0] for i in range(count)]
-            return (axis, masks) if len({m.tolist().__repr__() for m in masks}) <= MOST_MASKS else None
+            masks = [first[0, i, 0].tolist() for i in range(count)]
+            return (axis, masks) if len(set(map(repr, masks))) <= MOST_MASKS else None
     return None
 
 
-def _rows(gone: Any) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(k for k, left_out in enumerate(row) if not left_out) for row in gone.tolist())
+def _rows(gone: Sequence[Sequence[bool]]) -> Rows:
+    return tuple(tuple(k for k, left_out in enumerate(row) if not left_out) for row in gone)
 
 
 def _mask_of(gone: Any) -> Mask:

@@ -21,6 +21,7 @@ from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.readers.builder.values import Frame
+from rfcalc.readers.torch.meta import ran
 
 MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
 MOST_TRIED = 1 << 20  # values that an operator is tried on
@@ -228,8 +229,10 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             if known.name == "batch_norm" and bare[5] is False and bare[3] is not None:
                 out = torch.empty_like(bare[0])  # in a tenth of the time that PyTorch's own rule takes
-            else:
+            elif known.views or known.written or known.random or known.reshapes:
                 out = func(*bare, **named)
+            else:
+                out = ran(func, bare, named)
         except NotImplementedError:
             out = self._by_kernel(func, bare, named)
         if isinstance(out, torch.Tensor):
@@ -435,10 +438,13 @@ def _copy(tensor: torch.Tensor) -> Any:
     return storage.clone()
 
 
+_NUMBERS = frozenset([int, float, bool, type(None)])  # told at once: to ask for a `Sequence` takes long
+
+
 def tensors(value: Any) -> Iterator[torch.Tensor]:
     """The tensors in an argument or result."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+    elif type(value) not in _NUMBERS and isinstance(value, Sequence) and not isinstance(value, str):
         for v in value:
             yield from tensors(v)

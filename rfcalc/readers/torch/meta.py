@@ -1,0 +1,92 @@
+"""What operators give without data, remembered: PyTorch works shapes out in Python, and models repeat their blocks.
+
+Only what an operator of PyTorch makes new is remembered, by all that its result may hang on: shapes, strides and types
+of its tensors, its other arguments with their types (1, 1.0 and True give other results), the default type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+MOST = 1 << 15  # results
+
+_PLAIN = frozenset(
+    [int, float, bool, str, type(None), torch.dtype, torch.device, torch.memory_format, torch.layout]
+)  # what is told apart by its value
+_TENSORS = (torch.Tensor, torch.nn.Parameter)
+_known: dict[Any, tuple[Any, Any, torch.dtype]] = {}
+
+
+def ran(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of an operator that makes a tensor of its own, called with tensors on the device ``meta``."""
+    key = _key(func, args, kwargs)
+    found = _known.get(key) if key is not None else None
+    if found is not None:
+        shape, stride, dtype = found
+        return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+    out = func(*args, **kwargs)
+    if key is not None and _is_new(out, [*args, *kwargs.values()]):
+        if len(_known) >= MOST:
+            _known.clear()
+        _known[key] = (tuple(out.shape), out.stride(), out.dtype)
+    return out
+
+
+def _key(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What the result hangs on; None where that is not known."""
+    if func.namespace != "aten" or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        return None
+    if torch._C._len_torch_dispatch_stack():  # the code's own mode looks on
+        return None
+    try:
+        told = _told(args), tuple(kwargs), _told([*kwargs.values()])
+    except _Unknown:
+        return None
+    return func, *told, torch.get_default_dtype()
+
+
+class _Unknown(Exception):
+    """An argument that is not told apart by its value."""
+
+
+def _told(values: Sequence[Any]) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            found += (kind, value)
+        elif kind in _TENSORS:
+            if not _is_plain(value):
+                raise _Unknown
+            found.append((value.shape, value.stride(), value.dtype, value.storage_offset()))
+        elif kind is list or kind is tuple:
+            found.append(_told(value))
+        else:
+            raise _Unknown
+    return tuple(found)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    plain = tensor.is_meta and tensor.layout == torch.strided and not tensor.requires_grad
+    return plain and not tensor.dtype.is_complex
+
+
+def _is_new(out: Any, given: Sequence[Any]) -> bool:
+    """Whether the result is one tensor, with memory of its own."""
+    if type(out) is not torch.Tensor or not _is_plain(out) or out.storage_offset():
+        return False
+    memory = out.untyped_storage()._cdata
+    return all(memory != t.untyped_storage()._cdata for t in _tensors(given))
+
+
+def _tensors(values: Sequence[Any]) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += _tensors(value)
+    return found
