@@ -52,7 +52,7 @@ def of_values(values: Any) -> Facts:
     if least <= PERHAPS:
         low, never = values <= LOW, values == -inf
         down = values == least
-        if not low.any() and (down | (values == most)).all():
+        if not low.any() and (down if most <= PERHAPS else down | (values == most)).all():
             low = down
     return Facts(zero if zero.any() else None, low if low is not None and low.any() else None, never)
 
