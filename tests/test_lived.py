@@ -160,6 +160,22 @@ def test_other_bytes_are_said_with_the_module_that_keeps_them(capsys: pytest.Cap
     assert "compared" not in json.loads(capsys.readouterr().out)  # no module, no second road
 
 
+@pytest.mark.parametrize("asked", [{"budget": "1MB"}, {"checkpoint": True}, {"budget": "1MB", "checkpoint": True}])
+def test_what_is_planned_on_other_bytes_says_so(asked: dict[str, Any]) -> None:
+    module, shape = case("older weight norm")
+    found = rfcalc.memory(module, shape, batch=2, **asked)
+    own = found.memory.compared
+    assert own is not None
+    told = " ".join(render(found.document()).split())
+    more = own.own_peak - own.peak
+    assert more > 0
+    assert f"PyTorch's own run of the step needs {more:,} B more at its peak" in told
+    assert "Leave room for it" in told
+    assert "rests on figures" not in render(rfcalc.memory(module, shape, batch=2).document())  # nothing was asked
+    module, shape = case("plain")
+    assert "rests on figures" not in render(rfcalc.memory(module, shape, batch=2, **asked).document())
+
+
 def test_control_a_wrong_rule_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     module, shape = nn.Sequential(conv(3), nn.Sigmoid(), conv(4), nn.Sigmoid()), (3, 12, 12)
     right = rfcalc.memory(module, shape, batch=2).memory.compared
