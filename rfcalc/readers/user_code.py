@@ -281,14 +281,14 @@ def _is_in(folder: str, module: str) -> bool:
 
 def _as_now() -> Callable[[], None]:
     """What puts the state of the process back; of torch where it is loaded."""
-    if "torch" in sys.modules:
+    if sys.modules.get("torch") is not None:
         again: Callable[[], None] = import_module("rfcalc.readers.torch.untouched").as_now()
         return again
     python = python_as_now()
 
     def without_torch() -> None:
         python()
-        if "torch" in sys.modules:  # the code has loaded it
+        if sys.modules.get("torch") is not None:  # the code has loaded it
             import_module("rfcalc.readers.torch.untouched").as_started()
 
     return without_torch
