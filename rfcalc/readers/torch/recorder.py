@@ -448,10 +448,13 @@ def _copy(tensor: torch.Tensor) -> Any:
     return storage.clone()
 
 
+_BARE = frozenset([int, float, bool, str, type(None), torch.dtype, torch.device])  # most arguments: no sequences
+
+
 def tensors(value: Any) -> Iterator[torch.Tensor]:
     """The tensors in an argument or result."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+    elif type(value) not in _BARE and isinstance(value, Sequence) and not isinstance(value, str):
         for v in value:
             yield from tensors(v)
