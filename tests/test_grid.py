@@ -28,6 +28,9 @@ SCHEMA = schemas.schema("grid")
         ("up2", Fraction(1, 2), Fraction(-1, 4)),
         ("convT2-4/2", Fraction(1, 2), Fraction(-1, 4)),
         ("pixelshuffle2", Fraction(1, 2), Fraction(-1, 4)),
+        ("convT1-4/2", Fraction(1, 2), 0),  # unit 2·i lies on pixel i, the others see nothing
+        ("convT1-4/4 > pad by1:0x1:0", Fraction(1, 4), Fraction(-1, 4)),
+        ("convT2-4/4 p1", Fraction(1, 4), Fraction(1, 8)),  # units 4·i − 1 and 4·i see pixel i
         ("slice axis1 at3: step4 > slice axis2 at3: step4", 4, 3),
     ],
 )
@@ -165,6 +168,11 @@ def test_why_there_is_no_grid_is_seen_in_narrow_terminals(
     assert run(["grid", text, *nodes, "--input", shape, "--no-notes", "--format", "terminal"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "has no grid on axis 0" in told and why in told
+
+
+def test_why_is_in_the_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["grid", "vgg16", "fc6", "--format", "csv"]) == 0
+    assert '"every unit sees everything, through flatten"' in capsys.readouterr().out
 
 
 def test_levels_of_the_same_grid_are_compared_once() -> None:

@@ -71,14 +71,19 @@ def reach(window: Window) -> tuple[int, int]:
 
 
 def offset(window: Window) -> Fraction:
-    """(least first + greatest last over one period) / 2 − stride·(P − 1) / 2.
+    """(least first + greatest last over one period) / 2 − stride · the middle phase.
+
+    The middle phase is (P − 1) / 2; where some units see nothing, the middle of the first and last that see something.
 
     >>> offset(Window(2, [(0, 1), (0, 1)]))  # maxpool2, then up2
     Fraction(0, 1)
+    >>> offset(Window(1, [(0, 0), None]))  # zeros between the pixels: unit 2 lies on pixel 1
+    Fraction(0, 1)
     """
     ends = [e for e in window.ends if e is not None]
+    seeing = [u for u, e in enumerate(window.ends) if e is not None]
     middle = Fraction(min(e[0] for e in ends) + max(e[1] for e in ends), 2)
-    return middle - Fraction(window.advance * (window.period - 1), 2 * window.period)
+    return middle - Fraction(window.advance * (seeing[0] + seeing[-1]), 2 * window.period)
 
 
 class Level(NamedTuple):
@@ -305,7 +310,7 @@ class Grids:
             named = (Cell(level.name), *(Cell(level.source) for _ in column))
             for axis, g in enumerate(level.grids):
                 if g is None:
-                    lines.append(TableLine((*named, Cell(str(axis), axis), *[Cell("–")] * 6)))
+                    lines.append(TableLine((*named, Cell(str(axis), axis), *[Cell("–")] * 5, Cell("–", level.why))))
                     continue
                 shown = [0, 1, 2, g.size - 1] if g.size > 3 else range(g.size)
                 centres = [_told(g.centre(u)) for u in shown]
