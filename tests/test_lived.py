@@ -70,6 +70,18 @@ class Queries(nn.Module):
         return made
 
 
+class Attends(nn.Module):
+    """Attention whose weights nobody asks for."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(32, 4, dropout=dropout, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return made
+
+
 class Asks(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * 2 if float(x.sum()) > 0 else x
@@ -101,6 +113,17 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "two GRUs": (lambda: Recurrent("GRU", 2), (10, 8)),
     "LSTM": (lambda: Recurrent("LSTM", 1), (10, 8)),
     "transformer": (lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), (10, 16)),
+    "transformer, norm first": (
+        lambda: nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=True),
+        (10, 32),
+    ),
+    "transformer without dropout": (lambda: nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True), (10, 32)),
+    "transformers": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 2),
+        (10, 32),
+    ),
+    "attention": (lambda: Attends(0.0), (10, 32)),
+    "attention with dropout": (lambda: Attends(0.1), (10, 32)),
 }
 
 
@@ -115,7 +138,6 @@ UNTOLD = (
     "older spectral norm",
     "derivative of its own",
     "two GRUs",
-    "transformer",
     "repeated",
 )
 
@@ -137,6 +159,14 @@ def test_the_run_without_data_takes_what_the_module_takes(name: str, amp: str | 
         assert own.own_peak == (0 if name == "LSTM" else training_peak(module, x, amp=bool(amp)))
         if amp is None:
             assert own.equal == (name not in UNTOLD or (own.own_kept, own.own_peak) == (own.kept, own.peak))
+
+
+def test_attention_that_drops_weights_is_the_same_network() -> None:
+    for options in ({}, {"norm_first": True}):
+        module = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, **options)  # type: ignore[arg-type]
+        read = (rfcalc.from_torch(module, (10, 32), training=t).network for t in (False, True))
+        as_evaluated, as_trained = (rfcalc.Report(network).totals for network in read)
+        assert (as_trained.macs, as_trained.params) == (as_evaluated.macs, as_evaluated.params)
 
 
 def test_other_bytes_are_said_with_the_module_that_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
