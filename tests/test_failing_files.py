@@ -46,6 +46,7 @@ def state() -> dict[str, Any]:
         "filters": warnings.filters[:],
         "dtype": torch.get_default_dtype(),
         "device": torch.get_default_device(),
+        "modes": torch.overrides._get_current_function_mode_stack(),  # type: ignore[no-untyped-call]
         "grad": torch.is_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "numbers": torch.get_rng_state().tolist(),

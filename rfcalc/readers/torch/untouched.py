@@ -22,6 +22,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
+import torch.utils._device
 
 from rfcalc.core.aside import printed_aside
 from rfcalc.readers.process import python_as_now
@@ -268,7 +269,10 @@ def the_process() -> Iterator[None]:
 
 def as_now() -> Callable[[], None]:
     """What puts the state of the process back, Python's and torch's."""
-    undo: list[Callable[[], Any]] = [partial(torch.set_rng_state, torch.get_rng_state())]
+    undo: list[Callable[[], Any]] = [
+        partial(_modes_again, _modes()),
+        partial(torch.set_rng_state, torch.get_rng_state()),
+    ]
     cuda: Any = torch.cuda
     if cuda.is_available() and cuda.is_initialized():
         undo.append(partial(cuda.set_rng_state_all, cuda.get_rng_state_all()))
@@ -324,6 +328,20 @@ def _default_device(context: Any) -> None:
         torch.set_default_device(None if context is None else context.device)
 
 
+def _modes() -> list[Any]:
+    found: list[Any] = torch.overrides._get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _modes_again(stack: list[Any]) -> None:
+    """Put back what stands over torch's functions: a default device that is set within another leaves one behind."""
+    if len(_modes()) != len(stack) or not all(map(is_, _modes(), stack)):
+        while _modes():
+            torch.overrides._pop_mode()  # type: ignore[no-untyped-call]
+        for mode in stack:
+            torch.overrides._push_mode(mode)  # type: ignore[no-untyped-call]
+
+
 def _unpatched(owner: Any, names: dict[str, Any]) -> None:
     """What was replaced under names of torch, put back."""
     now = vars(owner)
@@ -364,6 +382,7 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     *_autocast("cpu"),
     *_autocast("cuda"),
+    _attribute(torch.utils._device, "CURRENT_DEVICE"),
     (_default_context, _default_device),
     (torch.get_num_threads, _threads),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
