@@ -101,6 +101,19 @@ def conv(features: int) -> nn.Module:
     return nn.Conv2d(features, 4, 3)
 
 
+class Classed(nn.Module):
+    """A learned token that is put before those of the input, and a learned table of positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token, self.table = nn.Parameter(torch.randn(1, 1, 16)), nn.Parameter(torch.randn(1, 11, 16))
+        self.embed, self.norm = nn.Linear(16, 16), nn.LayerNorm(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.norm(torch.cat([self.token.expand(len(x), -1, -1), self.embed(x)], 1) + self.table)
+        return made
+
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "plain": (lambda: nn.Sequential(conv(3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), conv(4)), (3, 12, 12)),
     "dropped maps": (lambda: nn.Sequential(conv(3), nn.Dropout2d(), conv(4), nn.FeatureAlphaDropout()), (3, 12, 12)),
@@ -159,6 +172,16 @@ def test_the_run_without_data_takes_what_the_module_takes(name: str, amp: str | 
         assert own.own_peak == (0 if name == "LSTM" else training_peak(module, x, amp=bool(amp)))
         if amp is None:
             assert own.equal == (name not in UNTOLD or (own.own_kept, own.own_peak) == (own.kept, own.peak))
+
+
+def test_the_gradient_of_a_learned_token_of_a_single_item_is_a_part_of_another() -> None:
+    module = Classed()
+    memory = rfcalc.memory(module, (10, 16)).memory
+    own = memory.compared
+    assert own is not None
+    assert own.equal
+    assert own.peak == training_peak(module, torch.randn(1, 10, 16))
+    assert not memory.inexact
 
 
 def test_attention_that_drops_weights_is_the_same_network() -> None:
