@@ -198,3 +198,17 @@ def test_inputs_may_have_names_and_numbers() -> None:
     assert show(found.totals["weights"]) == "1,728"
     twice = symbolic("conv3-64", input="3x(2*H)x(2*H)")
     assert show(next(iter(twice)).figures["values"]) == "256H²"
+
+
+def test_a_number_that_breaks_what_is_assumed_is_told() -> None:
+    """Of 2x2 pixels the pooled map is one position, of 2x4 along H alone, of 4x4 along neither axis."""
+    found = rfcalc.symbolic("conv3-8 maxpool2/2 fcN", input="3xHxW")
+
+    def told(height: int, width: int) -> list[str]:
+        return [t for t in found.with_numbers({"H": height, "W": width}).assumptions if "> 1" in t]
+
+    assert [t for t in found.assumptions if "> 1" in t] and not told(4, 4)
+    (one,) = told(2, 4)
+    assert one.startswith("H/2 > 1") and "here it is 1: along this axis" in one
+    assert len(told(2, 2)) == 2
+    assert rfcalc.receptive_field("conv3-8 maxpool2/2 fc10", input="3x2x4").field.size == (4, None)

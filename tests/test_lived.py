@@ -70,6 +70,18 @@ class Queries(nn.Module):
         return made
 
 
+class Attends(nn.Module):
+    """Attention whose weights nobody asks for."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(32, 4, dropout=dropout, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return made
+
+
 class Asks(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * 2 if float(x.sum()) > 0 else x
@@ -89,6 +101,19 @@ def conv(features: int) -> nn.Module:
     return nn.Conv2d(features, 4, 3)
 
 
+class Classed(nn.Module):
+    """A learned token that is put before those of the input, and a learned table of positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token, self.table = nn.Parameter(torch.randn(1, 1, 16)), nn.Parameter(torch.randn(1, 11, 16))
+        self.embed, self.norm = nn.Linear(16, 16), nn.LayerNorm(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.norm(torch.cat([self.token.expand(len(x), -1, -1), self.embed(x)], 1) + self.table)
+        return made
+
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "plain": (lambda: nn.Sequential(conv(3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), conv(4)), (3, 12, 12)),
     "dropped maps": (lambda: nn.Sequential(conv(3), nn.Dropout2d(), conv(4), nn.FeatureAlphaDropout()), (3, 12, 12)),
@@ -101,6 +126,17 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "two GRUs": (lambda: Recurrent("GRU", 2), (10, 8)),
     "LSTM": (lambda: Recurrent("LSTM", 1), (10, 8)),
     "transformer": (lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), (10, 16)),
+    "transformer, norm first": (
+        lambda: nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=True),
+        (10, 32),
+    ),
+    "transformer without dropout": (lambda: nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True), (10, 32)),
+    "transformers": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 2),
+        (10, 32),
+    ),
+    "attention": (lambda: Attends(0.0), (10, 32)),
+    "attention with dropout": (lambda: Attends(0.1), (10, 32)),
 }
 
 
@@ -115,7 +151,6 @@ UNTOLD = (
     "older spectral norm",
     "derivative of its own",
     "two GRUs",
-    "transformer",
     "repeated",
 )
 
@@ -139,6 +174,24 @@ def test_the_run_without_data_takes_what_the_module_takes(name: str, amp: str | 
             assert own.equal == (name not in UNTOLD or (own.own_kept, own.own_peak) == (own.kept, own.peak))
 
 
+def test_the_gradient_of_a_learned_token_of_a_single_item_is_a_part_of_another() -> None:
+    module = Classed()
+    memory = rfcalc.memory(module, (10, 16)).memory
+    own = memory.compared
+    assert own is not None
+    assert own.equal
+    assert own.peak == training_peak(module, torch.randn(1, 10, 16))
+    assert not memory.inexact
+
+
+def test_attention_that_drops_weights_is_the_same_network() -> None:
+    for options in ({}, {"norm_first": True}):
+        module = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, **options)  # type: ignore[arg-type]
+        read = (rfcalc.from_torch(module, (10, 32), training=t).network for t in (False, True))
+        as_evaluated, as_trained = (rfcalc.Report(network).totals for network in read)
+        assert (as_trained.macs, as_trained.params) == (as_evaluated.macs, as_evaluated.params)
+
+
 def test_other_bytes_are_said_with_the_module_that_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
     for name in UNTOLD[:4]:
         module, shape = case(name)
@@ -158,6 +211,22 @@ def test_other_bytes_are_said_with_the_module_that_keeps_them(capsys: pytest.Cap
     assert json.loads(json.dumps(exact.to_dict()))["compared"]["where"] == []
     assert run(["memory", "resnet18", "--format", "json"]) == 0
     assert "compared" not in json.loads(capsys.readouterr().out)  # no module, no second road
+
+
+@pytest.mark.parametrize("asked", [{"budget": "1MB"}, {"checkpoint": True}, {"budget": "1MB", "checkpoint": True}])
+def test_what_is_planned_on_other_bytes_says_so(asked: dict[str, Any]) -> None:
+    module, shape = case("older weight norm")
+    found = rfcalc.memory(module, shape, batch=2, **asked)
+    own = found.memory.compared
+    assert own is not None
+    told = " ".join(render(found.document()).split())
+    more = own.own_peak - own.peak
+    assert more > 0
+    assert f"PyTorch's own run of the step needs {more:,} B more at its peak" in told
+    assert "Leave room for it" in told
+    assert "rests on figures" not in render(rfcalc.memory(module, shape, batch=2).document())  # nothing was asked
+    module, shape = case("plain")
+    assert "rests on figures" not in render(rfcalc.memory(module, shape, batch=2, **asked).document())
 
 
 def test_control_a_wrong_rule_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import rfcalc
 from rfcalc import AttentionProduct, MatMul, Shape, Softmax
 from rfcalc.core.masks import Several, pattern
 from rfcalc.notation import parse
+from rfcalc.readers.builder.facts import masked, of_values
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.unit_walk import UnitWalk
 
@@ -319,3 +320,25 @@ def test_a_rule_of_a_mask_gives_its_rows_again() -> None:
         broken[middle] = sorted({*rows[middle], next(t for t in range(keys - 1, -1, -1) if t not in rows[middle])})
         assert pattern(broken, keys) is None
     assert found > 1000
+
+
+@pytest.mark.parametrize("high", [0.0, -60.0])
+def test_two_values_are_a_mask_where_one_is_not_low(high: float) -> None:
+    """Swin adds -100 and 0; of -100 and -60 both are low, and which of them a softmax leaves out is not known."""
+    values = torch.tensor([[high, -100.0], [-100.0, high]])
+    low = of_values(values).low
+    assert (low.tolist() if low is not None else None) == ([[False, True], [True, False]] if high == 0 else None)
+
+
+def test_windows_of_one_form_share_their_mask() -> None:
+    """Each form is looked at once, however many windows have it."""
+    rows = [[0, 1], [1, 0]]
+    gone = torch.tensor([[[False, False], [False, False]], *[[[False, True], [True, False]]] * 9])
+    mask, less = masked(gone)
+    assert isinstance(mask, Several) and not less
+    assert mask.masks == (((0, 1), (0, 1)), *[((0,), (1,))] * 9)
+    assert len({id(one) for one in mask.masks}) == 2
+    kept = MatMul(mask=Several(0, (rows, rows, [[0], [1]]))).mask  # type: ignore[arg-type]
+    assert isinstance(kept, Several)
+    assert kept.masks == (((0, 1), (0, 1)), ((0, 1), (0, 1)), ((0,), (1,)))
+    assert kept.masks[0] is kept.masks[1]

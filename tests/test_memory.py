@@ -282,7 +282,8 @@ def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]
     assert [nodes for _, nodes in rfcalc.memory(normed, "3x8x8").memory.inexact] == [("1",)]
     assert not rfcalc.memory("resnet18").memory.inexact
     placed = Placed()
-    assert [nodes for _, nodes in rfcalc.memory(placed, "3x8x8").memory.inexact] == [("table",)]
+    assert not rfcalc.memory(placed, "3x8x8").memory.inexact  # PyTorch's own run comes to the same bytes
+    assert [nodes for _, nodes in rfcalc.memory(placed, "3x8x8", device="cuda").memory.inexact] == [("table",)]
     assert not rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact
     placed.whole = False
     (parts,) = rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact

@@ -17,6 +17,7 @@ TYPED = {
     "ConvTranspose(64, 32, 2, 2)": "ConvTranspose(32, 2, stride=2)",
     "ConvTranspose(64, 32, 3, 2, 1, 1, 4, False)": "output_padding=1, groups=4, bias=False)",
     "Depthwise(32, 3)": "Depthwise(3)",
+    "Depthwise(8, 8, 5, 2)": "Depthwise(5, stride=2)",
     "Linear(512, 10)": "Linear(10)",
     "Linear(512, 10, False)": "Linear(10, bias=False)",
     "BatchNorm(64)": "BatchNorm()",

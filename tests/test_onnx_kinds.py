@@ -10,7 +10,7 @@ from onnx_bytes import Branch, chain, graph, model, node, tensor, value
 
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.onnx import from_onnx
-from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.receptive.receptive_field import ReceptiveField, Status
 from rfcalc.report import Report
 from rfcalc.report.field_report import FieldReport
 
@@ -140,8 +140,35 @@ def test_dynamic_quantisation() -> None:
     report = Report(read.network)
     assert read.complete
     assert (report.totals.params, report.totals.macs) == (216, 216 * 32 * 32)
-    assert report.rows[-1].receptive_field.size == (3, 3)
+    found = report.rows[-1].receptive_field
+    assert (found.status, found.size) == (Status.GLOBAL, (3, 3))  # all, through the scale; 3 pixels without it
     assert any("scales of dynamic quantization" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("output", ["q", "s", "z"])
+def test_what_dynamic_quantisation_makes_depends_on_everything(output: str) -> None:
+    """As a map divided by its own maximum does: the scale and the zero point too, and where no convolution follows."""
+    last = [] if output == "q" else [node("Cast", output, "f", to=1), node("Add", "r f", "y")]
+    made = node("DynamicQuantizeLinear", "x", "y s z" if output == "q" else "q s z")
+    read = from_onnx(chain(made, node("Relu", "x", "r"), *last))
+    by_hand = from_onnx(chain(node("ReduceMax", "x", "m", keepdims=0), node("Div", "x m", "y")))
+    for network in (read.network, by_hand.network):
+        found = Report(network)[network.outputs[0]].receptive_field
+        assert (found.status, found.size) == (Status.GLOBAL, (1, 1))
+
+
+def test_dynamic_quantisation_within_a_product() -> None:
+    tensors = [tensor("w", [16, 8], None, 3), tensor("s", [], [0.5]), tensor("z", [], None, 3)]
+    product = node("DynamicQuantizeMatMul", "x w s z", "y", domain="com.microsoft")
+    read = from_onnx(chain(product, given=(1, 5, 16), tensors=tensors))
+    report = Report(read.network)
+    assert read.complete
+    assert (report.totals.params, report.totals.macs) == (128, 640)
+    found = report[read.network.outputs[0]].receptive_field
+    assert (found.status, found.size) == (
+        Status.GLOBAL,
+        (1,),
+    )  # features last: without the scale each token is by itself
 
 
 def test_quantised_products() -> None:

@@ -13,7 +13,11 @@ def command(
     target: Target,
     nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; the outputs if left out.")] = None,
     check: Annotated[
-        str | None, typer.Option(help='Exit with 1 unless this holds: "stride=16 offset=7.5" (offset_half, size).')
+        str | None,
+        typer.Option(help='Exit with 1 unless this holds: "stride=16 offset=7.5" (offset_half, size=50x82).'),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="In which input; in each one that a node depends on if left out.")
     ] = None,
     input: Inputs = None,  # noqa: A002
     format: Format = None,  # noqa: A002
@@ -28,7 +32,7 @@ def command(
     from rfcalc.readers.planning import grid
 
     format_of(format, output)
-    found = grid(target, *(nodes or ()), input=inputs(input))
+    found = grid(target, *(nodes or ()), input=inputs(input), source=source)
     failed = found.failures(check) if check is not None else []
     emit(found.document(check), format, output, no_notes)
     return 1 if failed else 0

@@ -82,7 +82,7 @@ class Layer(Expr):
     # "softmax" between two of them, or "all" three
     unstreamed: ClassVar[tuple[str, str]] = ("", "")  # why no stream passes it where it reads all positions, and what
     # to use instead
-    input_channels_at: ClassVar[int | None] = None  # where PyTorch's call names the channels of the input
+    from_the_input: ClassVar[slice | None] = None  # what PyTorch's call names that comes from the input here
     trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
     compared: ClassVar[tuple[str, ...]] = ()  # the parameters in which equal layers agree
     spelling: ClassVar[Spelling | None] = None  # the words that it is written with

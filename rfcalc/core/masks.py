@@ -6,8 +6,8 @@ Where heads or windows have masks of their own, `Several` holds one for each pos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.size import Size, agree, is_number
@@ -16,6 +16,7 @@ from rfcalc.core.window import STEP, Index, Listed, Slide, Table, Unsized
 
 Rows: TypeAlias = "tuple[tuple[int, ...], ...]"
 Mask: TypeAlias = "str | Rows | Several | None"
+T = TypeVar("T")
 
 
 class Several(NamedTuple):
@@ -48,32 +49,36 @@ def mask_of(given: Any) -> Mask:
 
 
 def _rows_of(given: Any) -> Rows:
-    told = f"{given!r:.60} is no mask"
-    fix = 'write "causal", or a list of key positions for each query'
+    def refused(why: str | None = None) -> LayerError:
+        fix = 'write "causal", or a list of key positions for each query'
+        return LayerError(f"{given!r:.60} is no mask", why=why, fix=fix)
+
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise LayerError(told, fix=fix)
+        raise refused()
     rows: list[tuple[int, ...]] = []
     for row in given:
         if isinstance(row, str) or not isinstance(row, Iterable):
-            raise LayerError(told, fix=fix)
+            raise refused()
         keys = tuple(row)
-        if set(map(type, keys)) <= {int} and (not keys or min(keys) >= 0):
-            rows.append(tuple(sorted(set(keys))))
-            continue
-        if not all(is_number(k) and k >= 0 for k in keys):
-            raise LayerError(told, why="positions are whole numbers, counted from 0", fix=fix)
-        rows.append(tuple(sorted({int(k) for k in keys})))
+        whole = set(map(type, keys)) <= {int} or all(map(is_number, keys))
+        if not whole or (keys and min(keys) < 0):
+            raise refused("positions are whole numbers, counted from 0")
+        rows.append(tuple(sorted(set(map(int, keys)))))
     if not rows:
-        raise LayerError(told, fix=fix)
+        raise refused()
     return tuple(rows)
 
 
 def _several(given: Several) -> Several:
     if not is_number(given.axis) or given.axis < 0 or not given.masks:
         raise LayerError("masks along an axis need the axis, and a mask for each of its positions")
-    masks = [*given.masks]
-    known = {id(one): _rows_of(one) for one in {id(one): one for one in masks}.values()}  # most are the same
-    return Several(int(given.axis), tuple(known[id(one)] for one in masks))
+    return Several(int(given.axis), _each(_rows_of, given.masks))
+
+
+def _each(function: Callable[[Any], T], masks: Sequence[Any]) -> tuple[T, ...]:
+    """The results for all masks: windows have few forms, and one that stands in many places is looked at once."""
+    made: dict[int, T] = {}
+    return tuple(made[id(one)] if id(one) in made else made.setdefault(id(one), function(one)) for one in masks)
 
 
 def checked(mask: Mask, dims: Sequence[Size]) -> None:
@@ -88,8 +93,7 @@ def checked(mask: Mask, dims: Sequence[Size]) -> None:
     if isinstance(mask, Several):
         if mask.axis > len(dims) - 3 or not agree(len(mask.masks), dims[mask.axis]):
             raise ShapeError(f"{len(mask.masks)} masks along axis {mask.axis} do not fit {'x'.join(map(str, dims))}")
-        for one in mask.masks:
-            checked(one, (queries, keys))
+        _each(lambda one: checked(one, (queries, keys)), mask.masks)
         return
     most = max((row[-1] for row in mask if row), default=0)
     if not agree(len(mask), queries) or (is_number(keys) and most >= keys):
@@ -155,7 +159,7 @@ def written(mask: Mask, exact: bool) -> str:
     if not exact:
         return " masked"
     if isinstance(mask, Several):
-        return " keys" + "//".join(_rows(one) for one in mask.masks) + f" over{mask.axis}"
+        return " keys" + "//".join(_each(_rows, mask.masks)) + f" over{mask.axis}"
     return " keys" + _rows(mask)
 
 

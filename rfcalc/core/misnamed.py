@@ -41,11 +41,13 @@ def misordered(kind: type[Layer], given: tuple[Any, ...], named: dict[str, Any],
     what = f"only {first} may stand without a name" if most else "every parameter has its name"
     told = f"what follows must be named: {', '.join(names[most:])}"
     meant = call(given)
-    at = kind.input_channels_at
-    if at is None or len(given) <= at or not is_size(given[at]) or isinstance(given[at], bool):
+    taken = given[kind.from_the_input] if kind.from_the_input else ()
+    if kind.from_the_input is None or not taken or not all(is_size(v) and not isinstance(v, bool) for v in taken):
         return LayerError(what, where=kind.__name__, why=told, fix=f"write {meant}")
     why = f"{told}\nPyTorch's order names the channels of the input; here they come from the input itself"
     bare = isinstance(parameters(kind)[most].default, bool)  # no number, then
-    right = call((*given[:at], *given[at + 1 :]))
-    other = f"; or, if {given[at]} is no number of input channels, {meant}" if not bare else ""
+    start = kind.from_the_input.start
+    count = taken.count(taken[0])  # a depthwise convolution gives as many channels as come in
+    right = call((*given[:start], *given[start + count :]))
+    other = f"; or, if {taken[0]} is no number of input channels, {meant}" if not bare else ""
     return LayerError(what, where=kind.__name__, why=why, fix=f"write {right}{other}")

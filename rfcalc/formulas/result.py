@@ -247,6 +247,13 @@ class Symbolic:
         given = self._given(values)
         put = self._putting(given)
         left = {s for v in given.values() for s in getattr(v, "free_symbols", ())}
+        sizes = {text: put(d) for text, d in single(self, self.algebra).items()}
+        known = {text: d for text, d in sizes.items() if d.is_Number}
+        broken = tuple(
+            f"{text}; here it is {show(d)}: along this axis, the fields behind it are its own, not all"
+            for text, d in known.items()
+            if d <= 1
+        )
         declared = {n: d for n, d in self.declared.items() if n not in given or d.symbol in left}
         told = tuple(f"{name} = {show(v)}" for name, v in given.items())
         return Symbolic(
@@ -257,7 +264,7 @@ class Symbolic:
             declared,
             {n: self.meanings[n] for n in declared},
             self.algebra,
-            (*told, *self.assumptions),
+            (*told, *(text for text in self.assumptions if text not in known), *broken),
             self.unknown,
             None,
             self.dtype,
@@ -419,15 +426,18 @@ def missing(gone: Mapping[str, str], rows: Iterable[SymbolicRow]) -> tuple[str, 
     return tuple(told)
 
 
-def single(rows: Iterable[SymbolicRow], algebra: SympyAlgebra) -> tuple[str, ...]:
-    """What is said of maps that may be one position: there a layer that reads the whole map is not global."""
-    told: dict[str, None] = {}
+def single(rows: Iterable[SymbolicRow], algebra: SympyAlgebra) -> dict[str, sympy.Expr]:
+    """What is said of maps that may be one position: there a layer that reads the whole map is not global.
+
+    With each sentence goes the size that has to be more than one.
+    """
+    told: dict[str, sympy.Expr] = {}
     before: SymbolicRow | None = None
     for row in rows:
         if before is not None and row.field["status"] == "global" and before.field["status"] != "global":
             for d in before.output_shape[1:]:
                 if isinstance(d, sympy.Basic) and not d.is_Number and (algebra.lowest(algebra.inside(d)) or 0) <= 1:
                     text = f"{show(d)} > 1: what reads the whole map of {before.name} reads more than one position"
-                    told[text] = None
+                    told[text] = d
         before = row
-    return tuple(told)
+    return told

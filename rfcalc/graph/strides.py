@@ -34,6 +34,19 @@ class Laid(NamedTuple):
             found[axis], step = step, step * dims[axis]
         return Laid(dims, tuple(found))
 
+    def with_batch(self, at: int) -> Laid:
+        """The same with the batch, the first axis here, as axis `at`."""
+        if not at:
+            return self
+        dims, strides = [*self.dims[1:]], [*self.strides[1:]]
+        dims.insert(at, self.dims[0])
+        strides.insert(at, self.strides[0])
+        return Laid(tuple(dims), tuple(strides))
+
+    def alike(self, other: Laid) -> bool:
+        """Whether the values of another map of these extents lie so too."""
+        return all(n == 1 or a == b for n, a, b in zip(self.dims, self.strides, other.strides, strict=True))
+
     @property
     def channels_last(self) -> bool:
         """Whether the first axis after the batch lies innermost, and the others in their order."""
@@ -64,19 +77,38 @@ class Laid(NamedTuple):
         return Laid(dims, tuple(reversed(found)))
 
 
-def dense(dims: Sequence[int]) -> Laid:
-    """A map whose values lie row by row."""
-    found, step = [], 1
-    for n in reversed(dims):
-        found.append(step)
-        step *= n
-    return Laid(tuple(dims), tuple(reversed(found)))
+def dense(dims: Sequence[int], at: int = 0) -> Laid:
+    """A map whose values lie row by row, where the batch, the first of its axes here, is axis `at` in truth.
+
+    >>> dense((2, 3, 4)).strides, dense((2, 3, 4), 1).strides
+    ((12, 4, 1), (4, 8, 1))
+    """
+    found, step = [0] * len(dims), 1
+    order = [*range(1, len(dims))]
+    order.insert(at, 0)
+    for axis in reversed(order[: len(dims)]):
+        found[axis] = step
+        step *= dims[axis]
+    return Laid(tuple(dims), tuple(found))
 
 
 def innermost(dims: tuple[int, ...]) -> Laid:
     """A dense map whose channels, the first axis after the batch, lie innermost."""
     rank = len(dims)
     return Laid(dims, (rank, 0, *range(rank - 1, 1, -1))).ordered(dims)
+
+
+class Copy(NamedTuple):
+    """How a copy lies: whether its channels lie innermost, and along which axis its items; whether it is made even of
+    what lies so already."""
+
+    last: bool
+    always: bool
+    at: int = 0
+
+    def of(self, one: Laid) -> Laid:
+        """The copy of a map."""
+        return innermost(one.dims) if self.last else dense(one.dims, self.at)
 
 
 class MemoryLayout(NamedTuple):
@@ -93,18 +125,20 @@ def layout(walked: Shaped, batch: int, alike: Sequence[bool] = ()) -> MemoryLayo
     network, arity = walked.network, walked.network.arity
     lead, alike = min(batch, 2), alike or once(walked)
     maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
-    copied: Mapping[tuple[str, int], tuple[bool, bool]] = getattr(network.source, "copied", {})
-    reshaped, read = set(), set()
+    copied: Mapping[tuple[str, int], Copy] = getattr(network.source, "copied", {})
+    batches: Mapping[str, int] = getattr(network.source, "batches", {})
+    reshaped, read, places = set(), set(), [0] * arity  # along which axis of each map the items lie in truth
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         dims, layer = _dims(walked.shapes[position], lead), node.layer
-        given = [maps[s] for s in sources]
+        given, at = [maps[s] for s in sources], batches.get(node.name, 0)
+        if at < 0:  # they are part of an axis, as they lay before
+            at = _read_at(layer, given[0], places[sources[0]]) if sources else 0
+        places.append(at := min(at, len(dims) - 1))
         for i, one in enumerate(given):
             if (node.name, i) not in copied:
                 continue
-            last, always = copied[node.name, i]
-            copy = innermost(one.dims) if last else dense(one.dims)
-            same = all(n == 1 or a == b for n, a, b in zip(one.dims, one.strides, copy.strides, strict=True))
-            given[i] = copy
+            copy, always = copied[node.name, i].of(one), copied[node.name, i].always
+            same, given[i] = one.alike(copy), copy
             if (layer.memory == VIEW or layer.repeats) and (always or not same):
                 reshaped.add(position)
             elif always or not same:
@@ -115,12 +149,29 @@ def layout(walked: Shaped, batch: int, alike: Sequence[bool] = ()) -> MemoryLayo
                 reshaped.add(position)
         else:
             found = moved(layer, walked.input_shapes(position), walked.shapes[position], given)
-        maps.append(found or dense(dims))
+        found = found or dense(dims, at)
+        if (node.name, -1) in copied:
+            copy = copied[node.name, -1].of(found)
+            if copied[node.name, -1].always or not found.alike(copy):
+                reshaped.add(position)
+                found = copy
+        maps.append(found)
         for i, one in enumerate(given):
-            wanted = None if alike[sources[i]] else layer.read_as(i, one.dims)
-            if wanted is not None and one.viewed(wanted) is None:
+            true = one.with_batch(at)
+            wanted = None if alike[sources[i]] else layer.read_as(i, true.dims)
+            if wanted is not None and true.viewed(wanted) is None:
                 read.add((position, i))
     return MemoryLayout(tuple(maps), frozenset(reshaped), frozenset(read))
+
+
+def _read_at(layer: Layer, one: Laid, at: int) -> int:
+    """Along which axis the items of a map lie that are part of one: as before, or outermost where only so it is read
+    without a copy."""
+    true = one.with_batch(at)
+    wanted = layer.read_as(0, true.dims)
+    first = layer.read_as(0, one.dims)
+    copied = wanted is not None and true.viewed(wanted) is None
+    return 0 if copied and first is not None and one.viewed(first) is not None else at
 
 
 def once(walked: Shaped) -> tuple[bool, ...]:

@@ -89,7 +89,7 @@ class SelfAttention(Layer):
     bias: bool = True
     out_bias: bool = True
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     unstreamed = ("every position attends to all others", "limit it to a window, or mask what comes later")
     spelling = Spelling(
         ("attention",), "attention12 nobias", ("nobias", "nooutbias"), defaults="biases in all four projections"

@@ -96,7 +96,7 @@ class Conv(Layer):
     taps: str | None = None
     geometry: Sliding = field(init=False, compare=False)
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     weight_layers = 1
     makes_weights_too = True
     complex_runs = 3  # (a + bi)(c + di) by three products
@@ -280,7 +280,7 @@ class Depthwise(Layer):
     border: str = Border.ZEROS
     geometry: Sliding = field(init=False, compare=False)
 
-    input_channels_at = 0
+    from_the_input = slice(0, 2)  # in_channels, out_channels
     weight_layers = 1
     complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(

@@ -53,7 +53,7 @@ class Linear(Layer):
     bias: bool = True
     in_features: Size | None = None
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     weight_layers = 1
     unstreamed = (
         "it mixes all positions",

@@ -68,7 +68,7 @@ class BatchNorm(Layer):
     gamma: bool = True
     bias: bool = True
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     unstreamed = ("its statistics are those of the batch", "use running statistics (evaluation mode)")
     spelling = Spelling(
         ("bn", "batchnorm"),
@@ -204,7 +204,7 @@ class GroupNorm(Layer):
     gamma: bool = True
     bias: bool = True
 
-    input_channels_at = 1
+    from_the_input = slice(1, 2)
     unstreamed = (
         "its statistics are taken over all positions",
         "normalise over the channels of each position, or with running statistics",
@@ -266,7 +266,7 @@ class InstanceNorm(Layer):
     affine: bool = False
     track: bool = False
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     unstreamed = ("its statistics are taken over all positions", "use running statistics (track)")
     spelling = Spelling(
         ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
@@ -314,7 +314,7 @@ class RMSNorm(Layer):
     _: KW_ONLY
     affine: bool = True
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     spelling = Spelling(("rmsnorm",), "rmsnorm", ("noaffine",), defaults="a gain")
     folds: ClassVar[bool] = True
 

@@ -56,7 +56,7 @@ class ConvTranspose(Layer):
     fixed: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
-    input_channels_at = 0
+    from_the_input = slice(0, 1)
     weight_layers = 1
     makes_weights_too = True
     spelling = Spelling(

@@ -88,6 +88,10 @@ class Gradients:
         self._account.add(("gradient", memory), Item("activations", f"gradient of {node}"), amount)
         return memory
 
+    def amount(self, memory: int) -> Amount:
+        """The bytes of a memory."""
+        return self._account.items[("gradient", memory)][1]
+
     def hold(self, memory: int) -> int:
         """The memory is in use once more."""
         self._uses[memory] += 1

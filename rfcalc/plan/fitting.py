@@ -319,6 +319,8 @@ class Fit:
             yield Sentences((self._input_told(self.largest_input),))
         if self.checkpoint:
             yield from self._recomputed()
+        if (self.budget is not None or self.checkpoint) and (doubt := self._doubt()):
+            yield Sentences((doubt,))
         if self.device and self.budget is not None and not self.patch:
             fits = "fit into" if self.whole_fits else "do not fit into"
             yield Sentences((f"The maps {fits} {bytes_short(self.budget)}.",))
@@ -326,6 +328,18 @@ class Fit:
             yield from self._arena(self.placed)
         if self.patch:
             yield Sentences((self._patches_told(),))
+
+    def _doubt(self) -> str:
+        """What an answer under a budget rests on, where the figures are not to the byte."""
+        own, start = self.memory.compared, "This answer rests on figures that are not to the byte here"
+        if own is not None and not own.why and own.own_peak > own.peak:
+            more = own.own_peak - own.peak
+            return (
+                f"{start}: PyTorch's own run of the step needs {exact(more)} B more at its peak, "
+                f"{100 * more / own.peak:.1f} %, at a batch of {self.memory.batch:,}. Leave room for it."
+            )
+        told = own is not None and not own.why and not own.equal
+        return f"{start}; the notes say where, and why." if told or self.memory.inexact else ""
 
     def _batch_told(self, largest: Largest) -> str:
         size = bytes_short(largest.budget)

@@ -135,6 +135,8 @@ class Run(Amounts):
                 yield from self._again(self.recomputed[position], position, account, users, moment)
             node, sources = self.network.nodes[position - self.arity], self.network.sources[position - self.arity]
             if not sources:  # a learned map: its gradient is that of the parameters
+                if self.single and gradients.amount(mine).at(1) > self.parameters(position).at(1) > 0:
+                    continue  # a part of another gradient, in whose memory it stays
                 gradients.free(mine)
                 account.add(("parameters", position), Item("gradients", node.name), self.parameters(position))
                 continue

@@ -270,15 +270,16 @@ def budget_of(given: Any, name: str = "budget") -> int | None:
     return found
 
 
-def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
+def grid(target: Any, *nodes: str, input: Any = None, source: str | None = None) -> Grids:  # noqa: A002
     """Where the units of nodes lie in the image: stride, offset in both pixel conventions, size, reach, alignment.
 
     Args:
         target, input: as for `analyze`.
         nodes: which nodes; the outputs if left out.
+        source: in which input; if left out, in each one that a node depends on.
 
     Raises:
-        UnknownName: there is no such node.
+        UnknownName: there is no such node, or no such input.
 
     >>> import rfcalc
     >>> rfcalc.grid("vgg16", "pool5").levels[0].grids[0]
@@ -286,7 +287,7 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     """
     from rfcalc.plan.grid import Grids
 
-    return Grids(analyze(target, input), nodes)
+    return Grids(analyze(target, input), nodes, source)
 
 
 @overload

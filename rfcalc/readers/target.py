@@ -6,7 +6,7 @@ from importlib import import_module
 from os.path import isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, plural
+from rfcalc.core.errors import NetworkError, NotationError, RfcalcError, UnknownName, plural
 from rfcalc.core.expr import Expr
 from rfcalc.core.shape import Shape, by_name, doubtful
 from rfcalc.core.size import Size
@@ -458,6 +458,8 @@ def receptive_field(
         source = None if source is None else names[report.network.position(source)]
         report = report.along(via, without)
     found = FieldReport(report, at, source)
+    if without is not None and whole.position(without) == whole.position(found.source_name):
+        raise NetworkError(f"no path from {found.source_name} leads around it", fix="name a node behind it")
     if via is not None:
         from rfcalc.receptive.paths import require_path
 

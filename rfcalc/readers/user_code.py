@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from os import listdir
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.aside import printed_aside
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.installing import command
+from rfcalc.readers.process import python_as_now
 
 MOST_VALUES = 64  # of a parameter that is made with its values
 
@@ -107,9 +108,13 @@ def from_script(path: str, text: str) -> tuple[Any, Reference]:
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    sys.modules[name] = module
     with _as_script(dirname(abspath(path)), path), _failures(path, f"running {basename(path)}", text):
-        spec.loader.exec_module(module)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            sys.modules.pop(name, None)
+            raise
     return module, reference
 
 
@@ -229,27 +234,64 @@ _LOADED: dict[str, str] = {}  # modules of the user's folders that were imported
 
 @contextmanager
 def _as_script(folder: str, name: str) -> Iterator[None]:
-    """As a script that is run in the folder: it imports from there, has no arguments, and its output is no result."""
+    """As a script that is run in the folder: it imports from there, has no arguments, and its output is no result.
+
+    Where it fails, the process is as it was before, and what was imported from the folder is forgotten.
+    """
     arguments = sys.argv
     for module, other in list(_LOADED.items()):  # of another folder, under a name that this one uses too
-        if other != folder and (isfile(join(folder, f"{module}.py")) or exists(join(folder, module))):
+        if other != folder and _is_in(folder, module):
             for known in [m for m in sys.modules if m.partition(".")[0] == module]:
                 del sys.modules[known]
             del _LOADED[module]
     before = set(sys.modules)
+    again = _as_now()
     sys.path.insert(0, folder)
     sys.argv = [name]
+    failed = True
     try:
         with printed_aside():
             yield
+        failed = False
     finally:
         sys.argv = arguments
         if folder in sys.path:
             sys.path.remove(folder)
-        for module in set(sys.modules) - before:
-            path = getattr(sys.modules[module], "__file__", None) or ""
-            if "." not in module and path.startswith(folder):
-                _LOADED[module] = folder
+        new = [m for m in set(sys.modules) - before if m.partition(".")[0] not in before]
+        own = [m for m in new if _is_of(folder, m)]
+        if failed:
+            again()
+            for module in own:
+                del sys.modules[module]
+        else:
+            _LOADED.update({module: folder for module in own if "." not in module})
+
+
+def _is_of(folder: str, module: str) -> bool:
+    """Whether a loaded module is a file below the folder, and neither Python's nor an installed one that lies there."""
+    path = getattr(sys.modules[module], "__file__", None) or ""
+    installed = "site-packages" in path or "dist-packages" in path
+    own = module.partition(".")[0] not in sys.stdlib_module_names
+    return own and not installed and path.startswith(join(folder, ""))
+
+
+def _is_in(folder: str, module: str) -> bool:
+    return isfile(join(folder, f"{module}.py")) or exists(join(folder, module))
+
+
+def _as_now() -> Callable[[], None]:
+    """What puts the state of the process back; of torch where it is loaded."""
+    if sys.modules.get("torch") is not None:
+        again: Callable[[], None] = import_module("rfcalc.readers.torch.untouched").as_now()
+        return again
+    python = python_as_now()
+
+    def without_torch() -> None:
+        python()
+        if sys.modules.get("torch") is not None:  # the code has loaded it
+            import_module("rfcalc.readers.torch.untouched").as_started()
+
+    return without_torch
 
 
 @contextmanager

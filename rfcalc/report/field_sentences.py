@@ -122,19 +122,24 @@ def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:
 
 
 def _join_sentence(join: dict[str, Any]) -> str:
-    node, axis, paths = join["node"], join["axis"], join["paths"]
+    return f"Axis {join['axis']}: {join_told(join)}."
+
+
+def join_told(join: dict[str, Any]) -> str:
+    """Why the units have no common window behind a join, in words."""
+    node, paths = join["node"], join["paths"]
     if join["why"] == "strides":
         told = " and ".join(f"{p['node']} with stride {p['stride']}" for p in paths)
-        return f"Axis {axis}: at {node} paths of different strides meet, {told}."
+        return f"at {node} paths of different strides meet, {told}"
     if join["why"] == "layout":
-        return f"Axis {axis}: at {node} two paths meet that lay it out along different axes."
+        return f"at {node} two paths meet that lay it out along different axes"
     if join["why"] == "gaps":
-        return f"Axis {axis}: at {node} some units see nothing, which no single axis decides."
+        return f"at {node} some units see nothing, which no single axis decides"
     if join["why"] == "period":
-        return f"Axis {axis}: the phases at {node} are too many to list."
+        return f"the phases at {node} are too many to list"
     if join["why"] in LISTED:
-        return f"Axis {axis}: at {node} {LISTED[join['why']]}."
-    return f"Axis {axis}: {node} re-arranges positions."
+        return f"at {node} {LISTED[join['why']]}"
+    return f"{node} re-arranges positions"
 
 
 def _real_sentences(field_report: FieldReport) -> Iterator[str]:

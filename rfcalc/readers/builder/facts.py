@@ -7,7 +7,6 @@ have are used, so that nothing is imported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -52,20 +51,15 @@ def of_values(values: Any) -> Facts:
         low = values <= most + LOW
     if least <= PERHAPS:
         low, never = values <= LOW, values == -inf
-        above = values > PERHAPS
-        if not low.any() and (above | (values == least)).all() and _alike(values, above):
-            low = values == least
+        down = values == least
+        if not low.any() and (down if most <= PERHAPS else down | (values == most)).all():
+            low = down
     return Facts(zero if zero.any() else None, low if low is not None and low.any() else None, never)
 
 
 def _apart(values: Any, low: Any) -> bool:
     """Whether values that are flagged are far below the others."""
     return bool(low.any() and not low.all() and values[~low].min() + LOW / 2 >= values[low].max())
-
-
-def _alike(values: Any, above: Any) -> bool:
-    """Whether all values that are flagged are one."""
-    return bool(not above.any() or values[above].min() == values[above].max())
 
 
 def _count(values: Any) -> int:
@@ -129,17 +123,15 @@ def masked(gone: Any) -> tuple[Mask, bool]:
     same = (flat == flat[:1]).all()
     if not same and (one := _differing(gone, shape)) is not None:
         axis, masks = one
-        told = [*map(repr, masks)]  # most are alike
-        forms = {name: _rows(m) for name, m in dict(zip(told, masks, strict=True)).items()}
-        return Several(axis, tuple(forms[name] for name in told)), False
+        return Several(axis, tuple(masks)), False
     return _mask_of(flat[0] if same else flat.all(0)), not same
 
 
 MOST_MASKS = 64
 
 
-def _differing(gone: Any, shape: list[int]) -> tuple[int, list[Any]] | None:
-    """The one leading axis along which flags differ, and the flags at each of its positions."""
+def _differing(gone: Any, shape: list[int]) -> tuple[int, list[Rows]] | None:
+    """The one leading axis along which flags differ, and the mask at each of its positions; windows have few forms."""
     for axis, count in enumerate(shape[:-2]):
         if count == 1:
             continue
@@ -149,13 +141,14 @@ def _differing(gone: Any, shape: list[int]) -> tuple[int, list[Any]] | None:
         apart = gone.reshape(before, count, -1, shape[-2], shape[-1])
         first = apart[:1, :, :1]
         if (apart == first).all():
-            masks = [first[0, i, 0].tolist() for i in range(count)]
-            return (axis, masks) if len(set(map(repr, masks))) <= MOST_MASKS else None
+            flags = [bytes(m) for m in first.reshape(count, -1).tolist()]
+            made = {form: _rows(first[0, flags.index(form), 0]) for form in dict.fromkeys(flags)}
+            return (axis, [made[form] for form in flags]) if len(made) <= MOST_MASKS else None
     return None
 
 
-def _rows(gone: Sequence[Sequence[bool]]) -> Rows:
-    return tuple(tuple(k for k, left_out in enumerate(row) if not left_out) for row in gone)
+def _rows(gone: Any) -> Rows:
+    return tuple(tuple(k for k, left_out in enumerate(row) if not left_out) for row in gone.tolist())
 
 
 def _mask_of(gone: Any) -> Mask:

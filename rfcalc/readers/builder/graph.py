@@ -85,7 +85,8 @@ class Builder:
         if y.dims != wanted and not (extra and y.dims == (1, *wanted)):
             same_shape(label or stem or layer.kind, wanted, y, layer.notation(exact=True))
         position = len(self.shapes)
-        self.nodes.append(Made(layer, sources, self.step, stem, label, helper=helper))
+        lies = -1 if batch is None else batch if len(y.dims) + 1 == len(dims) else 0
+        self.nodes.append(Made(layer, sources, self.step, stem, label, helper=helper, batch=lies))
         self.shapes.append(y)
         self.carriers.append(
             frozenset() if layer.opaque else carried(layer, [self.carriers[i] for i in sources], xs, y)

@@ -66,6 +66,7 @@ class Made:
     label: str = ""  # a name that goes before all others
     group: str = ""
     helper: bool = False
+    batch: int = 0  # the axis along which the items lie in its result; -1: they are part of an axis
 
 
 def inner(dims: Sequence[int], batch: int | None) -> tuple[int, ...]:

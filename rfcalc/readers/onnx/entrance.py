@@ -55,6 +55,7 @@ SLIDES = frozenset(
 LAST = frozenset(
     [
         *("MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization", "MatMulInteger", "QLinearMatMul"),
+        *("DynamicQuantizeMatMul", "MatMulIntegerToFloat"),
         *("LSTM", "GRU", "RNN"),
     ]
 )

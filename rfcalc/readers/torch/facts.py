@@ -110,14 +110,25 @@ def left(graph: TensorBuilder, gone: Any, dims: Sequence[int]) -> Mask:
     """The mask of flags of a tensor of these dims (… queries × keys): which keys each query sees."""
     if gone is None or len(dims) < 2:
         return None
-    gone = gone.reshape((1,) * max(len(dims) - gone.dim(), 0) + tuple(gone.shape))
-    mask, less = masked(gone.expand(*gone.shape[:-2], *dims[-2:]))
+    key = (id(gone), *dims)
+    if key not in graph.masks:
+        flags = gone.reshape((1,) * max(len(dims) - gone.dim(), 0) + tuple(gone.shape))
+        graph.masks[key] = (gone, *masked(flags.expand(*flags.shape[:-2], *dims[-2:])))
+    _, mask, less = graph.masks[key]
     if less:
         graph.note(
             "a mask that differs along several axes (heads and windows), or has more than 64 forms, counts with all "
             "that one of them leaves: at most that is seen"
         )
     return mask
+
+
+def _softmaxed(graph: TensorBuilder, x: Facts) -> Facts:
+    """Over the last axis; of the same flags (those of the scores are asked for twice) the same."""
+    key = (id(x.low), id(x.never))
+    if key not in graph.softmaxes:
+        graph.softmaxes[key] = (x, softmaxed(x))
+    return graph.softmaxes[key][1]
 
 
 def score_mask(graph: TensorBuilder, tensor: Any, dims: Sequence[int]) -> Mask:
@@ -127,7 +138,7 @@ def score_mask(graph: TensorBuilder, tensor: Any, dims: Sequence[int]) -> Mask:
         return None
     if fact.never is None or bool((fact.low & ~fact.never).any()):
         graph.note("scores of -50 and lower that are added before a softmax count as a mask")
-    return left(graph, softmaxed(fact).zero, dims)
+    return left(graph, _softmaxed(graph, fact).zero, dims)
 
 
 def follow(graph: TensorBuilder, step: Operation) -> None:
@@ -143,6 +154,7 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
                 partial(_flags, graph),
                 partial(_multiple, graph, partial(facts, graph)),
                 lambda t: not isinstance(t, torch.Tensor) or graph.is_static(t),
+                partial(_softmaxed, graph),
             )
         except (RuntimeError, IndexError, KeyError, TypeError, ValueError):  # a shape that the rule does not foresee
             found = NONE
@@ -239,7 +251,14 @@ _MAKE = frozenset(
 )
 
 
-def _after(step: Operation, of: Of, flags: Flags, times: Times, settled: Settled = lambda given: False) -> Any:
+def _after(
+    step: Operation,
+    of: Of,
+    flags: Flags,
+    times: Times,
+    settled: Settled = lambda given: False,
+    soft: Callable[[Facts], Facts] = softmaxed,
+) -> Any:
     """What is known of the result of an operator."""
     name, args = step.name, step.args
     name = name[:-1] if name.endswith("_") and not name.startswith("_") else name
@@ -279,7 +298,7 @@ def _after(step: Operation, of: Of, flags: Flags, times: Times, settled: Settled
     if name in ("index_put", "_index_put_impl"):
         return _put(args, of, flags, settled)
     if name in _SOFTMAX:
-        return softmaxed(of(args["self"])) if _is_last(step, args["self"]) else NONE
+        return soft(of(args["self"])) if _is_last(step, args["self"]) else NONE
     return NONE
 
 

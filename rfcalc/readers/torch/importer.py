@@ -113,6 +113,7 @@ def from_torch(
             recomputed=recomputed,
             frames={name: recording.steps[number].frame.path for name, number in steps.items() if number >= 0},
             dtype=dtype_of(module, given),
+            batches={named[p]: at for p in kept if (at := graph.nodes[p - len(graph.inputs)].batch)},
         ),
     )
     network.source.copied = copied(graph, recording, network, named, steps)

@@ -21,6 +21,7 @@ from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.readers.builder.values import Frame
+from rfcalc.readers.torch.dropped import attended
 from rfcalc.readers.torch.meta import ran
 
 MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
@@ -55,13 +56,20 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         home: the device that the module is on, where real values are computed.
         weights: the memory of its parameters.
         exact: compute everything for real that no input reaches, whatever its size.
+        training: whether the module trains, so that attention drops some of its weights, step by step.
     """
 
-    def __init__(self, home: torch.device, weights: frozenset[int] = frozenset(), exact: bool = False) -> None:
+    def __init__(
+        self,
+        home: torch.device,
+        weights: frozenset[int] = frozenset(),
+        exact: bool = False,
+        training: bool = False,
+    ) -> None:
         TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)  # type: ignore[no-untyped-call]
         self.pre_dispatch = True
         self.home = home
-        self.exact = exact
+        self.exact, self.training = exact, training
         self.steps: list[Operation] = []
         self.stack: list[Frame] = [Frame("", False)]
         self.written: set[int] = set()  # memory that was written to, by its storage
@@ -91,6 +99,11 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self._last = (known, args, kwargs)
         if torch._C._functorch.maybe_current_level() is not None:  # inside of vmap, of what has values
             return func(*args, **kwargs)
+        if self.training and known.name == "scaled_dot_product_attention":
+            bound = self._step(known, args, kwargs, None).args
+            if bound["dropout_p"] > 0:
+                with self:
+                    return attended(bound)
         with torch._C.DisableTorchFunction(), torch._C._DisablePythonDispatcher():
             given = [*tensors(args), *tensors(tuple(kwargs.values()))] if kwargs else list(tensors(args))
             blank = any(self.blank(t) for t in given)
@@ -438,13 +451,13 @@ def _copy(tensor: torch.Tensor) -> Any:
     return storage.clone()
 
 
-_NUMBERS = frozenset([int, float, bool, type(None)])  # told at once: to ask for a `Sequence` takes long
+_BARE = frozenset([int, float, bool, str, type(None), torch.dtype, torch.device])  # most arguments: no sequences
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
     """The tensors in an argument or result."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif type(value) not in _NUMBERS and isinstance(value, Sequence) and not isinstance(value, str):
+    elif type(value) not in _BARE and isinstance(value, Sequence) and not isinstance(value, str):
         for v in value:
             yield from tensors(v)

@@ -84,7 +84,7 @@ class _Asked(Exception):
 def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
     held = [*module.parameters(), *module.buffers()]
     home = next((t.device for t in held if not t.is_meta), torch.device("cpu"))
-    recorder = Recorder(home, frozenset([memory_of(p) for p in module.parameters()]), exact)
+    recorder = Recorder(home, frozenset([memory_of(p) for p in module.parameters()]), exact, training)
     disguise = Disguise(recorder)
     count = len(list(module.parameters()))
     with ExitStack() as stack:

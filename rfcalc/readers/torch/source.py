@@ -11,6 +11,7 @@ import torch
 from rfcalc.readers.torch.given import ForwardCall
 
 if TYPE_CHECKING:
+    from rfcalc.graph.strides import Copy
     from rfcalc.readers.torch.lived import Lived
 
 _WHOLE = (torch.int8, torch.uint8, torch.int16, torch.int32)
@@ -47,12 +48,14 @@ class Source:
         sizes_asked: whether its code may have seen the sizes of its maps, and so do something else at others.
         recomputed: the nodes of each part that is computed again in the backward pass (checkpointed).
         dtype: what it computes in.
-        copied: the nodes that read a copy of what they read, by the number of the input; whether channels lie innermost
-            in it, and whether it is made even of what lies so already.
+        copied: the nodes that read a copy of what they read, by the number of the input (−1: that make such a copy
+            of their result).
         indexed: the bytes of the index that a node keeps for backward, where code computes it in every step.
         frames: the path of the module inside of which a node is computed.
         computed: the bytes of what code computes in every step without its inputs, by node.
         in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
+        batches: the axis along which the items lie in a node's result, where that is not the first; −1 where they are
+            a part of one.
         amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
     """
 
@@ -68,11 +71,12 @@ class Source:
     sizes_asked: bool = True
     recomputed: tuple[frozenset[str], ...] = ()
     dtype: str = "float32"
-    copied: Mapping[tuple[str, int], tuple[bool, bool]] = field(default_factory=dict)
+    copied: Mapping[tuple[str, int], Copy] = field(default_factory=dict)
     indexed: Mapping[str, int] = field(default_factory=dict)
     frames: Mapping[str, str] = field(default_factory=dict)
     in_place: Mapping[str, int] = field(default_factory=dict)
     computed: Mapping[str, int] = field(default_factory=dict)
+    batches: Mapping[str, int] = field(default_factory=dict)
     amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rfcalc.core.layer import Layer
+from rfcalc.core.masks import Mask
 from rfcalc.layers.general import Constant
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pool import MaxPool
@@ -55,6 +56,10 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
+    masks: dict[tuple[int, ...], tuple[Any, Mask, bool]] = field(default_factory=dict)  # of flags → these, their mask
+    softmaxes: dict[tuple[int, int], tuple[Facts, Facts]] = field(
+        default_factory=dict
+    )  # of scores → these, what is left
     large: set[int] = field(default_factory=set)  # sums with what no input reaches and is too large to be looked at
     pooled: dict[int, tuple[Value, MaxPool, int]] = field(
         default_factory=dict

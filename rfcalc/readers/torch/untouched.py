@@ -11,8 +11,6 @@ from __future__ import annotations
 import builtins
 import gc
 import logging
-import os
-import random
 import sys
 import warnings
 from collections import OrderedDict, deque
@@ -24,8 +22,10 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
+import torch.utils._device
 
 from rfcalc.core.aside import printed_aside
+from rfcalc.readers.process import python_as_now
 
 _MOST = 100_000  # objects that are looked at
 _MOST_OF_FILES = 2000  # those under the names of files
@@ -254,8 +254,25 @@ def the_process() -> Iterator[None]:
 
     What is printed meanwhile goes to stderr, so that what rfcalc prints can be piped.
     """
-    undo: list[Callable[[], Any]] = []
-    undo += [partial(torch.set_rng_state, torch.get_rng_state()), partial(random.setstate, random.getstate())]
+    again = as_now()
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    silent = logger.disabled
+    logger.disabled = True  # torch's own account of what failed: the error tells it in a line
+    try:
+        with warnings.catch_warnings(), printed_aside():
+            warnings.simplefilter("ignore")  # it is not run as it is meant to be: without gradients, on no values
+            yield
+    finally:
+        logger.disabled = silent
+        again()
+
+
+def as_now() -> Callable[[], None]:
+    """What puts the state of the process back, Python's and torch's."""
+    undo: list[Callable[[], Any]] = [
+        partial(_modes_again, _modes()),
+        partial(torch.set_rng_state, torch.get_rng_state()),
+    ]
     cuda: Any = torch.cuda
     if cuda.is_available() and cuda.is_initialized():
         undo.append(partial(cuda.set_rng_state_all, cuda.get_rng_state_all()))
@@ -267,40 +284,21 @@ def the_process() -> Iterator[None]:
     undo += [partial(put, get()) for get, put in _SETTINGS]
     undo += [partial(_unpatched, owner, dict(vars(owner))) for owner in _PATCHED]
     undo += [partial(_refilled, hooks, hooks.copy()) for hooks in _HOOKS]
-    argv, path = sys.argv, sys.path[:]
-    arguments = argv[:]
-    environment, folder = dict(os.environ), _folder()
+    undo.append(python_as_now())
 
     def again() -> None:
-        sys.argv = argv
-        sys.argv[:] = arguments
-        sys.path[:] = path
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
-        if folder is not None and _folder() != folder:
-            os.chdir(folder)
-
-    undo.append(again)
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    silent = logger.disabled
-    logger.disabled = True  # torch's own account of what failed: the error tells it in a line
-    try:
-        with warnings.catch_warnings(), printed_aside():
-            warnings.simplefilter("ignore")  # it is not run as it is meant to be: without gradients, on no values
-            yield
-    finally:
-        logger.disabled = silent
         for call in reversed(undo):
             call()
 
+    return again
 
-def _folder() -> str | None:
-    """The folder that the process works in; None where it was deleted."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return None
+
+def as_started() -> None:
+    """Torch's defaults where the user's code has loaded torch, so that nobody could ask for them before."""
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    _deterministic(False)
+    _default_device(None)
 
 
 def tells_its_class(value: Any) -> bool:
@@ -328,6 +326,20 @@ def _deterministic(on: bool) -> None:
 def _default_device(context: Any) -> None:
     if _default_context() is not context:
         torch.set_default_device(None if context is None else context.device)
+
+
+def _modes() -> list[Any]:
+    found: list[Any] = torch.overrides._get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _modes_again(stack: list[Any]) -> None:
+    """Put back what stands over torch's functions: a default device that is set within another leaves one behind."""
+    if len(_modes()) != len(stack) or not all(map(is_, _modes(), stack)):
+        while _modes():
+            torch.overrides._pop_mode()  # type: ignore[no-untyped-call]
+        for mode in stack:
+            torch.overrides._push_mode(mode)  # type: ignore[no-untyped-call]
 
 
 def _unpatched(owner: Any, names: dict[str, Any]) -> None:
@@ -370,6 +382,7 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     *_autocast("cpu"),
     *_autocast("cuda"),
+    _attribute(torch.utils._device, "CURRENT_DEVICE"),
     (_default_context, _default_device),
     (torch.get_num_threads, _threads),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),

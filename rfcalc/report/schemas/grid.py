@@ -1,4 +1,4 @@
-"""rfcalc/grid/1: where the units of nodes lie in the first input."""
+"""rfcalc/grid/1: where the units of nodes lie in the inputs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,30 @@ class GridAxisJson(TypedDict):
     reach: Annotated[list[int], ("minItems", 2), ("maxItems", 2)] | None
 
 
-class GridNodeJson(TypedDict):
-    node: str
-    axes: list[GridAxisJson]
-    why: Annotated[str | None, "why an axis has no grid"]
+GridNodeJson = TypedDict(
+    "GridNodeJson",
+    {
+        "node": str,
+        "from": Annotated[str, "the input"],
+        "axes": list[GridAxisJson],
+        "why": Annotated[str | None, "why an axis has no grid"],
+        "through": Annotated[list[str], "nodes through which all of an axis is seen besides"],
+    },
+)
+GridAlignmentJson = TypedDict(
+    "GridAlignmentJson",
+    {
+        "fine": str,
+        "coarse": str,
+        "from": Annotated[str, "the input"],
+        "axis": int,
+        "offset": Number,
+        "cells": Number,
+    },
+)
 
 
-class GridAlignmentJson(TypedDict):
-    fine: str
-    coarse: str
-    axis: int
-    offset: Number
-    cells: Number
+GridInsteadJson = TypedDict("GridInsteadJson", {"node": str, "from": str, "why": str})
 
 
 class GridJson(TypedDict):
@@ -38,6 +50,7 @@ class GridJson(TypedDict):
     input: dict[str, list[int]]
     nodes: list[GridNodeJson]
     alignment: list[GridAlignmentJson]
+    instead: Annotated[list[GridInsteadJson], "outputs without a grid, where the last map that has one is told"]
     assumptions: list[str]
 
 

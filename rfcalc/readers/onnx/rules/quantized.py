@@ -10,19 +10,18 @@ from rfcalc.layers.pointwise import Activation
 from rfcalc.layers.pool import AdaptivePool
 from rfcalc.readers.builder.joining import chained
 from rfcalc.readers.builder.maps import alone, back, mapped
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import axis_of, broadcast
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
 from rfcalc.readers.onnx.rules.products import linear
 from rfcalc.readers.onnx.rules.sliding import convolved
-from rfcalc.readers.onnx.values import Const
 from rfcalc.readers.onnx.weights import solid
 
 NOTE = "quantized operators are read as what they approximate; scales and zero points are not counted"
 DYNAMIC = (
-    "the scales of dynamic quantization come from the least and the largest value of a whole map: what they make each "
-    "value depend on is not followed"
+    "the scales of dynamic quantization come from the least and the largest value: every value depends on the whole map"
 )
 
 
@@ -34,13 +33,27 @@ def quantize(reader: Reader, node: Node) -> None:
 
 @rule("DynamicQuantizeLinear")
 def dynamic(reader: Reader, node: Node) -> None:
-    """The values in eight bits, their scale, their zero point."""
+    """The values in eight bits, their scale, their zero point: of what the scale depends on, the zero point is too."""
     reader.notes[NOTE] += 1
+    values, scale = _by_its_range(reader, reader.map(node))
+    for i, made in enumerate((values, scale, scale)):
+        reader.give(node, made, i)
+
+
+def _by_its_range(reader: Reader, x: Value) -> tuple[Value, Value]:
+    """A map divided by its scale, and the scale: what lies between its least and its largest value, in 255 steps."""
     reader.notes[DYNAMIC] += 1
-    reader.give(node, alone(reader.graph, reader.map(node), Elementwise("cast")), 0)
-    for i, dtype in ((1, 1), (2, 2)):
-        if i < len(node.outputs) and node.outputs[i]:
-            reader.values[node.outputs[i]] = Const((), dtype)
+    graph = reader.graph
+    whole = x if x.batch is None else graph.plain(x)
+    most, least = (reduced(graph, whole, (), op, False, ()) for op in ("amax", "amin"))
+    scale = alone(graph, _joined(reader, Elementwise("sub"), most, least), Elementwise("times", 1 / 255))
+    return alone(graph, _joined(reader, Elementwise("div"), x, scale), Elementwise("cast")), scale
+
+
+def _joined(reader: Reader, layer: Layer, *values: Value) -> Value:
+    dims = broadcast(*(v.dims for v in values))
+    nodes, batch, extra = reader.graph.aligned(values, dims)
+    return reader.graph.add(layer, nodes, dims, batch, extra=extra)
 
 
 @rule("QLinearConv", "ConvInteger")
@@ -69,8 +82,6 @@ def matmul(reader: Reader, node: Node) -> None:
         "DynamicQuantizeMatMul": (1, 4),
     }[node.op]
     weight = reader.const(node, at)
-    if node.op == "DynamicQuantizeMatMul":
-        reader.notes[DYNAMIC] += 1
     bias = None if offset is None else reader.const(node, offset)
     x = reader.map(node)
     if weight is None or len(weight.dims) != 2:
@@ -78,6 +89,10 @@ def matmul(reader: Reader, node: Node) -> None:
     inner, out = weight.dims[::-1] if node.attributes.get("transB", 0) else weight.dims
     if x.dims[-1] != inner:
         raise RfcalcError(f"weights for {inner} features, and the input has {x.dims[-1]}")
+    if node.op == "DynamicQuantizeMatMul":
+        values, scale = _by_its_range(reader, x)
+        reader.give(node, _joined(reader, Multiply(), linear(reader, values, out, weight, bias), scale))
+        return
     reader.give(node, linear(reader, x, out, weight, bias))
 
 
@@ -98,10 +113,8 @@ def function(reader: Reader, node: Node) -> None:
 def joined(reader: Reader, node: Node) -> None:
     """Two maps, each with its scale and zero point."""
     reader.notes[NOTE] += 1
-    values = [solid(reader, reader.value(node.inputs[i])) for i in (0, 3)]
-    dims = broadcast(*(v.dims for v in values))
-    nodes, batch, extra = reader.graph.aligned(values, dims)
-    reader.give(node, reader.graph.add(JOINS[node.called], nodes, dims, batch, extra=extra))
+    values = (solid(reader, reader.value(node.inputs[i])) for i in (0, 3))
+    reader.give(node, _joined(reader, JOINS[node.called], *values))
 
 
 @rule("com.microsoft::QLinearConcat")
