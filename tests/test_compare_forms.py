@@ -122,7 +122,7 @@ def test_figures_by_name(capsys) -> None:
         (["conv3-C", "conv5-C", "--set", "C"], ["does not give a symbol a number", "--set C=64"]),
         (["conv3-C", "conv5-C", "--set", "C=3,C=4"], ["two numbers", "3 and 4"]),
         (["conv3-C", "conv5-C", "--input", "3x2y4!"], ["not a shape", "CxHxW"]),
-        (["vgg16", "vgg19", "--family", "vgg"], ["without networks"]),
+        (["vgg16", "vgg19", "--family", "vgg"], ["--family takes no other networks"]),
         (["--family", "vgg", "--set", "C=3"], ["--family", "--set"]),
         (["--family", "vg"], ["unknown family 'vg'", "did you mean vgg"]),
         (["vgg16", "vgg19", "--what", "wieghts"], ["unknown figure 'wieghts'", "weights"]),
