@@ -12,7 +12,7 @@ from itertools import pairwise, product
 from typing import Any, TypeAlias, TypeVar
 
 from rfcalc.core.errors import LimitError, RfcalcError
-from rfcalc.core.size import prod
+from rfcalc.core.size import native, prod
 
 Mask: TypeAlias = int
 T = TypeVar("T")
@@ -87,6 +87,25 @@ class Region:
 
     def __repr__(self) -> str:
         return f"Region({self.count} pixels in {'x'.join(map(str, self.size))} at {self.hull})"
+
+
+def place(given: Any) -> tuple[int, ...]:
+    """A unit or a pixel as it is given: its position along each axis, or one number where there is a single axis.
+
+    Raises:
+        RfcalcError: something else than whole numbers.
+
+    >>> place(7), place([3, 5])
+    ((7,), (3, 5))
+    """
+    found = native(given)
+    along = found if isinstance(found, tuple) else (found,)
+    if any(type(n) is not int for n in along):
+        raise RfcalcError(
+            f"{given!r} is no place in a map",
+            fix="give a whole number for each axis, such as (3, 5), or 3 where there is one axis",
+        )
+    return along
 
 
 def no_unit(unit: Sequence[int], extents: Sequence[int]) -> RfcalcError:

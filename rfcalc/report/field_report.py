@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError
-from rfcalc.core.size import Size, is_number, native
+from rfcalc.core.size import Size, is_number
 from rfcalc.receptive import fields
 from rfcalc.receptive.effective import Spread, effective
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.long_signal import LongSignal
 from rfcalc.receptive.receptive_field import ReceptiveField, fraction, plain
-from rfcalc.receptive.region import Region, runs
+from rfcalc.receptive.region import Region, no_unit, place, runs
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.regions import Regions
 from rfcalc.receptive.unit_walk import UnitWalk
@@ -127,9 +127,23 @@ class FieldReport:
     def centre_unit(self) -> tuple[int, ...]:
         return tuple(int(n) // 2 for n in self.shape)
 
-    def unit(self, unit: Sequence[int]) -> Region:
-        """The real pixels that one unit sees."""
-        return self._unit(self.position, native(unit))
+    def unit(self, unit: int | Sequence[int]) -> Region:
+        """The real pixels that one unit sees.
+
+        Raises:
+            RfcalcError: there is no such unit.
+        """
+        return self._unit(self.position, self._place(unit))
+
+    def _place(self, unit: int | Sequence[int]) -> tuple[int, ...]:
+        """A unit as it is given, if there is one."""
+        along = place(unit)
+        extents = self.shape
+        if len(along) != len(extents) or any(
+            u < 0 or is_number(n) and u >= n for u, n in zip(along, extents, strict=True)
+        ):
+            raise no_unit(along, extents)
+        return along
 
     def _unit(self, position: int, unit: tuple[int, ...]) -> Region:
         known = self._units.get((position, unit))
@@ -151,21 +165,25 @@ class FieldReport:
         except LimitError:  # they are not alike
             return None
 
-    def reached_by(self, pixel: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    def reached_by(self, pixel: int | Sequence[int]) -> tuple[tuple[int, ...], ...]:
         """The units that one pixel of the source can reach.
 
         Raises:
             RfcalcError: there is no such pixel.
         """
-        pixel = native(pixel)
+        pixel = place(pixel)
         if self._long is not None and len(pixel) == 1 and 0 <= pixel[0] < self._long.extent:
             return self._long.reached_by(pixel[0])
         return self.regions.reached_by(pixel)
 
-    def interval(self, unit: Sequence[int]) -> tuple[Any, ...]:
-        """What one unit sees with padding counted, an interval an axis; None where no window says it."""
+    def interval(self, unit: int | Sequence[int]) -> tuple[Any, ...]:
+        """What one unit sees with padding counted, an interval an axis; None where no window says it.
+
+        Raises:
+            RfcalcError: there is no such unit.
+        """
         axes = self.report.shapes[self.position].axes
-        at = dict(zip(axes, native(unit), strict=True))
+        at = dict(zip(axes, self._place(unit), strict=True))
         found = []
         for axis, window in enumerate(self.field.windows):
             carrier = self.field.carrier(axis)
@@ -244,9 +262,15 @@ class FieldReport:
             seen = self.regions.all
         return whole - seen.count
 
-    def effective_field(self, unit: Sequence[int] | None = None) -> tuple[Spread | None, ...]:
-        """The effective receptive field of a unit (the middle one), for each axis of the source."""
-        return effective(self.report, self.position, native(self.centre_unit if unit is None else unit), self.origin)
+    def effective_field(self, unit: int | Sequence[int] | None = None) -> tuple[Spread | None, ...]:
+        """The effective receptive field of a unit (the middle one), for each axis of the source.
+
+        Raises:
+            RfcalcError: there is no such unit.
+        """
+        return effective(
+            self.report, self.position, self.centre_unit if unit is None else self._place(unit), self.origin
+        )
 
     @property
     def alignments(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
@@ -263,7 +287,7 @@ class FieldReport:
         """The sentences that need no real pixels: what windows, joins and global paths say."""
         return tuple(field_sentences.summary(self))
 
-    def to_dict(self, unit: Sequence[int] | None = None) -> RfJson:
+    def to_dict(self, unit: int | Sequence[int] | None = None) -> RfJson:
         """The answer as JSON has it (schema rfcalc/rf/1)."""
         document: RfJson = {
             "schema": SCHEMA,
@@ -286,7 +310,7 @@ class FieldReport:
                 "regions": [{"size": list(size), "units": count} for size, count in self.sizes.items()],
                 "full_units": self.full_units,
                 "unseen_pixels": self.unseen,
-                "unit": self._unit_dict(native(unit) if unit is not None else self.centre_unit),
+                "unit": self._unit_dict(self._place(unit) if unit is not None else self.centre_unit),
                 "gridding": None if not self.gridding else {"node": self.gridding[0], "gaps": list(self.gridding[1])},
             }
         return document
