@@ -140,7 +140,7 @@ class FieldReport:
         along = place(unit)
         extents = self.shape
         if len(along) != len(extents) or any(
-            u < 0 or is_number(n) and u >= n for u, n in zip(along, extents, strict=True)
+            u < 0 or (is_number(n) and u >= n) for u, n in zip(along, extents, strict=True)
         ):
             raise no_unit(along, extents)
         return along
