@@ -60,6 +60,14 @@ def test_what_may_be_its_input_is_asked_each_time() -> None:
         assert moved.untyped_storage()._cdata == x.untyped_storage()._cdata
 
 
+def test_a_view_of_what_an_operator_made_stays_a_view() -> None:
+    """Instance normalisation gives one: what is written into it in place counts the gradient of the whole."""
+    x = _made(1, 4, 8, 8)
+    for _ in range(2):
+        out = meta.ran(ATEN.instance_norm.default, (x, None, None, None, None, True, 0.1, 1e-5, True), {})
+        assert out._base is not None
+
+
 def test_the_default_type_is_part_of_what_a_result_hangs_on() -> None:
     meta.ran(ATEN.add.Tensor, (WHOLE, 1.0), {})
     torch.set_default_dtype(torch.float64)

@@ -75,8 +75,9 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 
 
 def _is_new(out: Any, given: Sequence[Any]) -> bool:
-    """Whether the result is one tensor, with memory of its own."""
-    if type(out) is not torch.Tensor or not _is_plain(out) or out.storage_offset():
+    """Whether the result is one tensor, with memory of its own, and no view: instance normalisation gives a view of
+    what it made, and what is written into that later counts another map's gradient."""
+    if type(out) is not torch.Tensor or not _is_plain(out) or out.storage_offset() or out._base is not None:
         return False
     memory = out.untyped_storage()._cdata
     return all(memory != t.untyped_storage()._cdata for t in _tensors(given))
