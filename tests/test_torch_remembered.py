@@ -60,12 +60,21 @@ def test_what_may_be_its_input_is_asked_each_time() -> None:
         assert moved.untyped_storage()._cdata == x.untyped_storage()._cdata
 
 
-def test_a_view_of_what_an_operator_made_stays_a_view() -> None:
-    """Instance normalisation gives one: what is written into it in place counts the gradient of the whole."""
-    x = _made(1, 4, 8, 8)
-    for _ in range(2):
-        out = meta.ran(ATEN.instance_norm.default, (x, None, None, None, None, True, 0.1, 1e-5, True), {})
-        assert out._base is not None
+@pytest.mark.parametrize(
+    ("func", "args"),
+    [
+        (ATEN.instance_norm.default, (_made(1, 4, 8, 8), None, None, None, None, True, 0.1, 1e-5, True)),
+        (ATEN.linear.default, (_made(1, 4, 8, 3), _made(5, 3))),
+        (ATEN.relu.default, (_made(1, 4),)),
+    ],
+)
+def test_a_view_of_what_an_operator_made_stays_a_view(func: Any, args: tuple[Any, ...]) -> None:
+    """What is written into one in place makes copies of the gradient of the whole."""
+    own = func(*args)._base
+    for _ in range(3):
+        told = meta.ran(func, args, {})._base
+        assert (own is None) == (told is None)
+        assert own is None or (own.shape, own.stride()) == (told.shape, told.stride())
 
 
 def test_the_default_type_is_part_of_what_a_result_hangs_on() -> None:

@@ -1,6 +1,6 @@
 """What operators give without data, remembered: PyTorch works shapes out in Python, and models repeat their blocks.
 
-Only what an operator of PyTorch makes new is remembered, by all that its result may hang on: shapes, strides and types
+Only what an operator of PyTorch makes new, or a view of that, is remembered, by all that its result may hang on: shapes, strides and types
 of its tensors, its other arguments with their types (1, 1.0 and True give other results), the default type.
 """
 
@@ -17,7 +17,7 @@ _PLAIN = frozenset(
     [int, float, bool, str, type(None), torch.dtype, torch.device, torch.memory_format, torch.layout]
 )  # what is told apart by its value
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
-_known: dict[Any, tuple[Any, Any, torch.dtype]] = {}
+_known: dict[Any, tuple[Any, Any, torch.dtype, Any]] = {}
 
 
 def ran(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -25,13 +25,16 @@ def ran(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     key = _key(func, args, kwargs)
     found = _known.get(key) if key is not None else None
     if found is not None:
-        shape, stride, dtype = found
-        return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+        shape, stride, dtype, whole = found
+        made = torch.empty_strided(*(whole or (shape, stride)), dtype=dtype, device="meta")
+        return made.as_strided(shape, stride) if whole else made
     out = func(*args, **kwargs)
     if key is not None and _is_new(out, [*args, *kwargs.values()]):
         if len(_known) >= MOST:
             _known.clear()
-        _known[key] = (tuple(out.shape), out.stride(), out.dtype)
+        # a linear layer gives a view of its product: who writes into that in place writes into a view
+        whole = None if out._base is None else (tuple(out._base.shape), out._base.stride())
+        _known[key] = (tuple(out.shape), out.stride(), out.dtype, whole)
     return out
 
 
@@ -75,9 +78,8 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 
 
 def _is_new(out: Any, given: Sequence[Any]) -> bool:
-    """Whether the result is one tensor, with memory of its own, and no view: instance normalisation gives a view of
-    what it made, and what is written into that later counts another map's gradient."""
-    if type(out) is not torch.Tensor or not _is_plain(out) or out.storage_offset() or out._base is not None:
+    """Whether the result is one tensor, with memory of its own."""
+    if type(out) is not torch.Tensor or not _is_plain(out) or out.storage_offset():
         return False
     memory = out.untyped_storage()._cdata
     return all(memory != t.untyped_storage()._cdata for t in _tensors(given))
