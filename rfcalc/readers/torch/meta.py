@@ -1,7 +1,8 @@
 """What operators give without data, remembered: PyTorch works shapes out in Python, and models repeat their blocks.
 
-Only what an operator of PyTorch makes new, or a view of that, is remembered, by all that its result may hang on: shapes, strides and types
-of its tensors, its other arguments with their types (1, 1.0 and True give other results), the default type.
+Only what an operator of PyTorch makes new, or a view of that, is remembered, by all that its result may hang on: shapes,
+strides and types of its tensors, its other arguments with their types (1, 1.0 and True give other results), the default
+type.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 def _is_new(out: Any, given: Sequence[Any]) -> bool:
     """Whether the result is one tensor, with memory of its own."""
     if type(out) is not torch.Tensor or not _is_plain(out) or out.storage_offset():
+        return False
+    if out._base is not None and out._base.dtype != out.dtype:
         return False
     memory = out.untyped_storage()._cdata
     return all(memory != t.untyped_storage()._cdata for t in _tensors(given))
