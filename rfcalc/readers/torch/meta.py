@@ -1,8 +1,8 @@
 """What operators give without data, remembered: PyTorch works shapes out in Python, and models repeat their blocks.
 
-Only what an operator of PyTorch makes new, or a view of that, is remembered, by all that its result may hang on: shapes,
-strides and types of its tensors, its other arguments with their types (1, 1.0 and True give other results), the default
-type.
+Only what an operator of PyTorch makes new, or a view of that, is remembered, by all that its result may hang on: the
+shapes, strides and types of its tensors, its other arguments with their types (1, 1.0 and True give other results), the
+default type.
 """
 
 from __future__ import annotations
