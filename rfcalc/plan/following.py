@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
-from rfcalc.core.lengths import Watched, atoms, evaluated, written
+from rfcalc.core.lengths import Asked, Given, Watched, atoms, evaluated, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.plan.aligning import Reading, Unfollowed, aligned
@@ -170,12 +170,12 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     _nothing_lost(watched)
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
-    readings = [readings[i] for i in order]
-    readings, steps = aligned(readings)
+    asked = [_places(watched[i], readings[i]) for i in order] if watched else []
+    readings, steps, places = aligned([readings[i] for i in order])
     network, arity = readings[0].network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
-    told_by = _Code([watched[i] for i in order], steps, arity, lengths) if watched else None
+    told_by = _Code([watched[i] for i in order], _moved_to(asked, places), steps, arity, lengths) if watched else None
     nodes, masked, valued = list(network.nodes), False, ""
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
@@ -216,8 +216,9 @@ def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[
     follows no length of a map."""
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
-    known, steps = aligned([readings[i] for i in order])
-    code = _Code([watched[i] for i in order], steps, longest.network.arity, _Lengths(known))
+    known, steps, places = aligned([readings[i] for i in order])
+    asked = _moved_to([_places(watched[i], readings[i]) for i in order], places)
+    code = _Code([watched[i] for i in order], asked, steps, longest.network.arity, _Lengths(known))
     return code.checks(strict=False)
 
 
@@ -226,11 +227,15 @@ class _Code:
 
     Args:
         watched: of each reading.
+        asked: of each reading, the position and axis of each axis of the maps that were asked.
         made: the steps of the first one that made each position.
     """
 
-    def __init__(self, watched: Sequence[Watched], made: Sequence[int], arity: int, lengths: _Lengths) -> None:
-        self.watched, self.made, self.lengths, self.arity = watched, made, lengths, arity
+    def __init__(
+        self, watched: Sequence[Watched], asked: Sequence[Asking], made: Sequence[int], arity: int, lengths: _Lengths
+    ) -> None:
+        self.watched, self.asked, self.made, self.lengths, self.arity = watched, asked, made, lengths, arity
+        self.certain = True  # whether all that was told of lengths is what the code itself did with them
         counts = {len(w.given) for w in watched}
         self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
         self.by_values: dict[tuple[int, ...], list[int]] = {}
@@ -238,11 +243,18 @@ class _Code:
             self.by_values.setdefault(tuple(g.value for g in given), []).append(i)
 
     def rule(self, position: int, told: Sequence[Any]) -> Rule | None:
-        """The expression that code gave to the operator of a position, where it has these values."""
-        for i in reversed(self.by_values.get(tuple(told), ())):
-            given = self.given[i]
-            if given[0].steps <= self.made[position] and (rule := self._rule([g.made for g in given])) is not None:
-                return rule if all(p < position for p in rule.positions) else None
+        """The expression that code gave to the operator of a position, where it has these values: in the call that ran
+        it, else in an earlier one, which is not certain."""
+        made = self.made[position]
+        before = [g for i in self.by_values.get(tuple(told), ()) if (g := self.given[i])[0].steps <= made]
+        of_call = [g for g in before if made < g[0].until]
+        self.certain &= bool(of_call) and all(_same(g, of_call[0]) for g in of_call)
+        for given in reversed(of_call or before):
+            if (rule := self._rule([g.made for g in given])) is not None:
+                if all(p < position for p in rule.positions):
+                    return rule
+                break
+        self.certain = False
         return None
 
     def _rule(self, made: Sequence[Any]) -> Rule | None:
@@ -252,14 +264,25 @@ class _Code:
         rules: list[Rule] = []
         for found in zip(*map(atoms, made), strict=True):
             values = tuple(a.value for a in found)
-            if len(set(values)) == 1:
+            place = self._asked(found)
+            if len(set(values)) == 1 and (place is None or self.lengths.fixed(*place)):
                 rules.append(Rule(partial(_constant, values[0]), ()))
                 continue
-            place = self._place(values, found[0].steps)
+            if place is None:
+                place, self.certain = self._place(values, found[0].steps), False
             if place is None:
                 return None
             rules.append(Rule(partial(_of_one, _all, *place), (place[0],)))
         return Rule(partial(_evaluated, made[0], rules), tuple(p for rule in rules for p in rule.positions))
+
+    def _asked(self, found: Sequence[Asked]) -> tuple[int, int] | None:
+        """The position of the map that was asked, and its axis, where it has these lengths in all readings."""
+        values = tuple(a.value for a in found)
+        for a, asked in zip(found, self.asked, strict=True):
+            place = asked.get((a.map, a.axis))
+            if place is not None and self.lengths.of(*place) == values:
+                return place
+        return None
 
     def _place(self, values: tuple[int, ...], steps: int) -> tuple[int, int] | None:
         """The nearest map made by then, and its axis, that has these lengths."""
@@ -297,6 +320,28 @@ class _Code:
         return found
 
 
+Asking = Mapping[tuple[int, int], tuple[int, int]]  # a map that was asked, and its axis → its position, and its axis
+
+
+def _places(watched: Watched, reading: Reading) -> dict[tuple[int, int], tuple[int, int]]:
+    network = reading.network
+    at = {name: p for p, name in enumerate([*network.inputs, *(node.name for node in network.nodes)])}
+    return {key: (at[name], axis) for key, (name, axis) in watched.places.items() if name in at}
+
+
+def _moved_to(asked: Sequence[Asking], places: Sequence[Sequence[int]]) -> list[Asking]:
+    """The same, with the positions of the readings that were aligned."""
+    return [{key: (now[p], axis) for key, (p, axis) in each.items()} for each, now in zip(asked, places, strict=True)]
+
+
+def _same(one: Sequence[Given], other: Sequence[Given]) -> bool:
+    """Whether code computed two lengths that it gave alike from the same lengths."""
+    if written(one[0].made) != written(other[0].made):
+        return False
+    pairs = zip(atoms(one[0].made), atoms(other[0].made), strict=True)
+    return all((a.map, a.axis, a.value) == (b.map, b.axis, b.value) for a, b in pairs)
+
+
 def _nothing_lost(watched: Sequence[Watched]) -> None:
     """What code made something else of than a whole number must be the same at all sizes, as counts of channels are.
 
@@ -324,10 +369,20 @@ class _Lengths:
 
     def __init__(self, readings: Sequence[Reading]) -> None:
         self.varied: list[dict[int, tuple[int, ...]]] = []
-        for shapes in zip(*(r.shapes for r in readings), strict=True):
+        self.shapes = [*zip(*(r.shapes for r in readings), strict=True)]
+        for shapes in self.shapes:
             dims = enumerate(zip(*(x.dims for x in shapes), strict=False))
             self.varied.append({i: tuple(map(int, d)) for i, d in dims if len(set(d)) > 1})
         self._known: dict[Any, list[tuple[int, Callable[[Any], Any]]]] = {}
+
+    def of(self, position: int, axis: int) -> tuple[int, ...] | None:
+        """The lengths of an axis in all readings."""
+        shapes = self.shapes[position]
+        return tuple(int(x.dims[axis]) for x in shapes) if all(axis < len(x.dims) for x in shapes) else None
+
+    def fixed(self, position: int, axis: int) -> bool:
+        """Whether an axis holds channels, whose number is the same at all sizes that were read."""
+        return axis == self.shapes[position][0].channel and axis not in self.varied[position]
 
     def alone(self, told: list[int], dims: tuple[int, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
         key = (tuple(told), dims)
