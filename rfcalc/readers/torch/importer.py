@@ -26,6 +26,7 @@ from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
 from rfcalc.readers.torch.fixed import uniform
 from rfcalc.readers.torch.given import ForwardCall, calls
+from rfcalc.readers.torch.heard import Heard
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, written
 from rfcalc.readers.torch.source import Returned, Source
 from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
@@ -82,11 +83,14 @@ def from_torch(
     notes = list(given.notes)
     load()
     graph = _graph(module, recording)
+    heard = Heard(graph)
     for number, step in enumerate(recording.steps):
         graph.step = number
+        heard.before(number)
         progress.at("reading operators", number, len(recording.steps))
         if step.outs:
             translate(graph, step)
+    heard.before(len(recording.steps))
     outputs = _outputs(graph, recording)
     gone = pruned(graph, outputs)
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
@@ -122,6 +126,7 @@ def from_torch(
     network.source.in_place = in_place(recording, steps)
     network.source.computed = computed(graph, recording, named, steps)
     network.source.amounts = amounts(graph, recording, steps)
+    network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for t in step.given]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}
