@@ -126,6 +126,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
+            stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
         except (KeyboardInterrupt, GeneratorExit):
@@ -168,6 +169,29 @@ def _python_dispatcher() -> Any:
     from torch._dispatch.python import enable_python_dispatcher
 
     return enable_python_dispatcher()
+
+
+@contextmanager
+def _called_at_once() -> Iterator[None]:
+    """Meanwhile a recorder is called with an operator's arguments as they are: before it calls a mode, PyTorch takes
+    all of them apart, to tell the types of tensors that have a mode of their own, which a recorder does not ask for.
+    That costs as much as what the recorder does itself."""
+    utils: Any = torch._library.utils
+    usual = getattr(utils, "handle_dispatch_mode", None)
+    if usual is None:  # another version of PyTorch
+        yield
+        return
+
+    def handle_dispatch_mode(mode: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(mode) is Recorder:
+            return mode.__torch_dispatch__(func, (), args, kwargs)
+        return usual(mode, func, *args, **kwargs)
+
+    utils.handle_dispatch_mode = handle_dispatch_mode
+    try:
+        yield
+    finally:
+        utils.handle_dispatch_mode = usual
 
 
 def lazy(module: torch.nn.Module) -> bool:
