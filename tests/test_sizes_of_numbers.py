@@ -18,14 +18,14 @@ from test_sizes_of_code import Base, against_torch  # noqa: E402
 F = torch.nn.functional
 
 ROUNDED = {
-    "a share and a number": lambda n, int: math.ceil((n - 3) / 4 + 1) * 4 - n,
-    "a half": lambda n, int: int(n * 0.5),
-    "to the nearest": lambda n, int: round(n * 0.375) + round(n / 2),
-    "half added": lambda n, int: int(n / 2 + 0.5),
-    "below zero": lambda n, int: int((5 - n) / 3) + math.floor(-n / 3) + abs(10 - n),
-    "twice a share": lambda n, int: int(n / 3 * 2) + int(n / 4 + n / 2),
-    "squares": lambda n, int: n**2 - n,
-    "compared": lambda n, int: n if n / 3 < 7 or n > 20.5 or n / 2 == n // 2 or (n / 5).is_integer() else n + 1,
+    "a share and a number": lambda n, whole: math.ceil((n - 3) / 4 + 1) * 4 - n,
+    "a half": lambda n, whole: whole(n * 0.5),
+    "to the nearest": lambda n, whole: round(n * 0.375) + round(n / 2),
+    "half added": lambda n, whole: whole(n / 2 + 0.5),
+    "below zero": lambda n, whole: whole((5 - n) / 3) + math.floor(-n / 3) + abs(10 - n),
+    "twice a share": lambda n, whole: whole(n / 3 * 2) + whole(n / 4 + n / 2),
+    "squares": lambda n, whole: n**2 - n,
+    "compared": lambda n, whole: n if n / 3 < 7 or n > 20.5 or n / 2 == n // 2 or (n / 5).is_integer() else n + 1,
 }
 HIDDEN = {
     "tenths": lambda n: n * 0.1,

@@ -4,7 +4,7 @@ Code that takes another way at other sizes (windows that are padded, a shift tha
 asks for that first: it compares lengths. While code is `watched`, each length of a map that it is given is a `Length`,
 an `int` that notes every comparison with its outcome. One reading then says for which sizes the code goes the same way.
 
-Imports nothing from the project, and no framework.
+Imports no framework.
 """
 
 from __future__ import annotations
@@ -19,51 +19,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-Value = Any  # a number (or whatever else a length is compared with), or an Asked, or an Expression
-
-
-class Asked(NamedTuple):
-    """A length that code asked a map for: how many operators had run by then, what it was, which of the maps that were
-    asked (by number), and the axis of it that it is."""
-
-    steps: int
-    value: int
-    map: int = -1
-    axis: int = 0
-
-
-class Expression(NamedTuple):
-    """What code computed from lengths: an operation of whole numbers on two values."""
-
-    how: str
-    left: Value
-    right: Value
-
-
-def atoms(made: Value) -> Iterator[Asked]:
-    """The lengths in an expression, in order."""
-    if isinstance(made, Asked):
-        yield made
-    elif isinstance(made, Expression):
-        yield from atoms(made.left)
-        yield from atoms(made.right)
-
-
-def evaluated(made: Value, values: Iterator[Any]) -> Any:
-    """What an expression is where its lengths, in order, have these values."""
-    if isinstance(made, Asked):
-        return next(values)
-    if isinstance(made, Expression):
-        left = evaluated(made.left, values)
-        return OPERATIONS[made.how](left, evaluated(made.right, values))
-    return made
-
-
-def written(asked: Value) -> Any:
-    """An expression with its lengths left out."""
-    if isinstance(asked, Expression):
-        return (asked.how, written(asked.left), written(asked.right))
-    return None if isinstance(asked, Asked) else asked
+from rfcalc.core.expressions import OPERATIONS
+from rfcalc.core.expressions import Asked as Asked
+from rfcalc.core.expressions import Expression as Expression
+from rfcalc.core.expressions import Value as Value
+from rfcalc.core.expressions import atoms as atoms
+from rfcalc.core.expressions import evaluated as evaluated
+from rfcalc.core.expressions import written as written
 
 
 class Condition(NamedTuple):
@@ -128,23 +90,9 @@ class Watched(NamedTuple):
             self.gives(steps, [*value.values()])
 
 
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
-    "up": lambda a, b: -(-a // b),
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
 FLOATS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
-
-
-def rounded(above: Any, below: Any) -> Any:
-    """A fraction rounded to a whole number, a half to an even one, as Python does it."""
-    nearest = (2 * above + below) // (2 * below)
-    return nearest - 1 if (2 * above + below) % (2 * below) == 0 and nearest % 2 == 1 else nearest
-
-
-OPERATIONS["even"] = rounded
 
 
 _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
