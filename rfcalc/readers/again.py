@@ -13,7 +13,7 @@ from rfcalc.core.lengths import Watched, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
-from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.aligning import Reading, Unfollowed, plan
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay, follow, unanswered
 from rfcalc.plan.solving import Weights, classes, with_size
@@ -426,7 +426,7 @@ def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape],
         raise untold(
             what, f"the {what} takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where
         )
-    if len(shapes) == len(read.shapes):  # else padding that came to nothing is left out
+    if plan(found.network) == plan(read.network):  # else padding that came to nothing is left out, or views differ
         for p, (mine, theirs) in enumerate(zip(shapes, read.shapes, strict=True)):
             if mine.dims != theirs.dims:
                 node = found.network.nodes[p - found.network.arity].name
