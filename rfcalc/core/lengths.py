@@ -9,6 +9,7 @@ Imports nothing from the project, and no framework.
 
 from __future__ import annotations
 
+import builtins
 import math
 import operator
 import sys
@@ -118,7 +119,7 @@ class Watched(NamedTuple):
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
         if type(value) is Length:
-            self.given.append(Given(steps, value.made, _plain(value)))
+            self.given.append(Given(steps, value.made, plain(value)))
         elif isinstance(value, (tuple, list)):
             for part in value:
                 self.gives(steps, part)
@@ -134,11 +135,13 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 
+OPERATIONS |= {"max": max, "min": min}
+
 _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
 
 
 @contextmanager
-def watched(framework: str) -> Iterator[Watched]:
+def watched(framework: str = "torch") -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
     found = Watched([], [], [], framework, [], {})
     token = _watching.set(found)
@@ -146,6 +149,30 @@ def watched(framework: str) -> Iterator[Watched]:
         yield found
     finally:
         _watching.reset(token)
+
+
+@contextmanager
+def following_extremes() -> Iterator[None]:
+    """The larger and the smaller one of lengths are computed meanwhile as numbers are, not asked for."""
+    before = builtins.max, builtins.min
+    builtins.max, builtins.min = _extreme("max", max), _extreme("min", min)
+    try:
+        yield
+    finally:
+        builtins.max, builtins.min = before
+
+
+def _extreme(how: str, plainly: Callable[..., Any]) -> Callable[..., Any]:
+    def extreme(*args: Any, **more: Any) -> Any:
+        values = args if len(args) > 1 else (*args[0],) if args else ()
+        if more or not any(type(v) is Length for v in values) or not all(isinstance(v, int) for v in values):
+            return plainly(*((values,) if len(args) == 1 else args), **more)
+        made = _made(values[0])
+        for value in values[1:]:
+            made = Expression(how, made, _made(value))
+        return Length(plainly(map(plain, values)), made)
+
+    return extreme
 
 
 def watching() -> Watched | None:
@@ -196,7 +223,7 @@ class Length(int):
         return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
-        quotient = _plain(self) / _plain(other)
+        quotient = plain(self) / plain(other)
         return Share(quotient, self, other) if isinstance(other, int) else _lose(quotient, self, other)
 
     def __neg__(self) -> Any:
@@ -230,7 +257,7 @@ class Length(int):
         return int.__hash__(self)
 
     def __reduce__(self) -> Any:
-        return int, (_plain(self),)
+        return int, (plain(self),)
 
     def __deepcopy__(self, memo: Any) -> Length:
         return self
@@ -267,7 +294,10 @@ def _made(value: Any) -> Value:
     return bool(value) if isinstance(value, bool) else value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A length as any other whole number; of several, each."""
+    if type(value) is tuple:
+        return tuple(map(plain, value))
     return int.__add__(value, 0) if isinstance(value, Length) else value
 
 
@@ -276,14 +306,14 @@ def _computed(how: str, left: Any, right: Any) -> Any:
         other = right if isinstance(left, Length) else left
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
-        return _lose(OPERATIONS[how](_plain(left), _plain(right)), left, right)
-    return Length(OPERATIONS[how](_plain(left), _plain(right)), Expression(how, _made(left), _made(right)))
+        return _lose(OPERATIONS[how](plain(left), plain(right)), left, right)
+    return Length(OPERATIONS[how](plain(left), plain(right)), Expression(how, _made(left), _made(right)))
 
 
 def _compared(how: str, left: Length, right: Any) -> Any:
     if not isinstance(right, (int, float)):
         return NotImplemented
-    holds = OPERATIONS[how](_plain(left), _plain(right))
+    holds = OPERATIONS[how](plain(left), plain(right))
     if not isinstance(right, int):
         return _lose(holds, left, right)
     watched = watching()

@@ -29,6 +29,7 @@ class Disguise(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
+        self.given: dict[int, str] = {}  # the inputs, by identity
         self.sizes_asked = False  # whether the code may have seen a size of something without data
         self.watched = watching()
         if self.watched is not None:
@@ -74,6 +75,8 @@ class Disguise(TorchFunctionMode):
         else:
             return out
         self.watched.maps.append((steps, args[0]))
+        if (name := self.given.get(id(args[0]))) is not None and args[0].dim() > 2:
+            self.watched.places.update({(number, axis): (name, axis - 1) for axis in range(1, args[0].dim())})
         return found
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:

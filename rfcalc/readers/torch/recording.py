@@ -20,6 +20,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import following_extremes
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.readers.torch.disguise import Disguise, told
@@ -109,13 +110,16 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
+            disguise.given = {id(tensor): name for name, tensor in given.items()}
+            if disguise.watched is not None:
+                stack.enter_context(following_extremes())
             with recorder, disguise:
                 result = module(*args, **kwargs)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
-            failed.reached = len(recorder.steps)
+            failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error

@@ -1,0 +1,137 @@
+"""Code that tells itself, read a few times: its numbers and its questions follow the lengths that it asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import written
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import Shaped, forward
+from rfcalc.graph.network import Network
+from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import Certainty
+from rfcalc.plan.following import Following, follow
+from rfcalc.readers.confirming import Read, Refused, confirm, explained, longer, other_answers
+from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
+from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
+
+# By how much the axes are longer; what rounds differs from axis to axis in the second one, at most strides.
+LONGER = ((32, 64, 96), (31, 42, 53))
+LONGEST = (64, 128, 192)  # where shorter ones are refused
+FURTHER = ((6, 13, 9), (39, 74, 49))  # where rules are only equal to what is known
+FEWEST = 3  # readings of one way
+MOST_TURNS = 4
+
+
+def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Following, int] | None:
+    """The network of code whose every differing number, and every question, follows the lengths that it asked for, from
+    a few readings; and how many further ones these are. None where something else is to be inferred or seen.
+
+    A few readings of one way tell it: its numbers are what the code itself computes, and its questions get the same
+    answers at all sizes, or one of each other answer is read, too. The first readings only have to confirm it.
+    """
+    if any(x.spatial != base[0].spatial for x in base) or getattr(first.network.source, "heard", None) is None:
+        return None
+    network = first.network
+    taken: Read = [(list(base), first)]
+    refused: Refused = []
+    guards: list[Guard] = []
+    tried = {dims_of(base)}
+    sizes = base[0].spatial
+    half = [min(n, n // 2 + 11 * axis) - n for axis, n in enumerate(sizes)]
+    least = [min(n, 1 + axis) - n for axis, n in enumerate(sizes)]
+    for deltas in (*LONGER, half, least, LONGEST):
+        if deltas is LONGEST and len(taken) > 2:
+            break
+        while dims_of(inputs := longer(base, deltas, guards)) not in tried:
+            tried.add(dims_of(inputs))
+            read = target.read(network, inputs)
+            if isinstance(read, Reading):
+                taken.append((inputs, read))
+                break
+            refused.append((inputs, read))
+            if not deliberate(read):
+                break
+            refusal = refusal_of(read)
+            one = None if refusal is None else exact_guard(refusal, target.heard_at(network, inputs), network)
+            if one is None:
+                return None
+            guards.append(one)
+    try:
+        explained("code", base, guards, [i for i, _ in taken], refused)
+        for _ in range(MOST_TURNS):
+            mine = _alike([r for _, r in taken])
+            if len(mine) < FEWEST and not (guards and len(taken) == 1):
+                return None
+            rules = _followed(mine)
+            if rules.certainty == Certainty.INFERRED or rules.masked:
+                return None
+            found = Following(rules.network, rules.rules, guards, valued=rules.valued)
+            made = forward(found.at(base), base)
+            for deltas in FURTHER if rules.certainty < Certainty.OWN else ():
+                if dims_of(inputs := longer(base, deltas, guards)) not in tried:
+                    tried.add(dims_of(inputs))
+                    read = target.read(network, inputs)
+                    if isinstance(read, Reading):
+                        taken.append((inputs, read))
+                    else:
+                        refused.append((inputs, read))
+            for inputs, read in taken:
+                agrees("code", found, read, inputs, made)
+            if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
+                return None
+            checked = Following(rules.network, rules.rules, guards, rules.checks)
+            wrong: Read = []
+            confirmed = 0
+            for inputs, answer in other_answers(target, network, base, checked, every=True):
+                try:
+                    confirm(found, inputs, answer, made)
+                    confirmed += 1
+                except RfcalcError:
+                    if not isinstance(answer, Reading) or _way(answer) != _way(mine[0]):
+                        return None
+                    wrong.append((inputs, answer))
+            if not wrong:
+                return found, len(taken) + len(refused) + confirmed - 1
+            taken += wrong  # of the same way: they tell more of it
+    except (Unfollowed, RfcalcError):
+        pass
+    return None
+
+
+def _alike(readings: Sequence[Reading], operators: bool = False) -> list[Reading]:
+    """The most readings that got the same answers (and have the same operators); of several such, the first ones."""
+    groups: dict[Any, list[Reading]] = {}
+    for reading in readings:
+        network = reading.network
+        kinds = tuple([(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)])
+        groups.setdefault((_way(reading), kinds if operators else None), []).append(reading)
+    return max(groups.values(), key=len)
+
+
+def _way(reading: Reading) -> tuple[Any, ...]:
+    return tuple([(c.where, c.holds, written(c.asked)) for c in reading.network.source.heard.conditions])
+
+
+def _followed(readings: Sequence[Reading]) -> Following:
+    """The rules of readings of one way; where some of them have other operators (for a map of one position), of those
+    that have the same.
+
+    Raises:
+        Unfollowed: something follows no rule.
+    """
+    try:
+        return follow(readings, [r.network.source.heard for r in readings])
+    except Unfollowed:
+        mine = _alike(readings, operators=True)
+        if not FEWEST <= len(mine) < len(readings):
+            raise
+        return follow(mine, [r.network.source.heard for r in mine])
+
+
+def _unlike(network: Network, found: Following, inputs: Sequence[Shape], made: Shaped, error: RfcalcError) -> bool:
+    """Whether sizes that are refused are told to be taken, or to be refused by a node behind which the code got."""
+    refusal = predicted(found, inputs, made)
+    return not isinstance(refusal, RfcalcError) or ran_past(network, error, refusal.where)
