@@ -31,23 +31,6 @@ MOST_WATCHED = 3  # readings that are watched for what the code asks
 STEPS = (2, 4, 8, 16, 32, 64)  # sizes that differ by multiples of one, where others are read otherwise
 
 
-def sized_number(known: Known, first: Network, following: Following) -> tuple[str, str] | None:
-    """A node whose operator is given a number that code computes from the size of its input, and what is said of it."""
-    why = "it is given a number that depends on the size of the map"
-    if following.valued:
-        return following.valued, why
-    mine = getattr(first.source, "amounts", {})
-    for read in known.readings.values():
-        if not isinstance(read, Reading):
-            continue
-        theirs = getattr(read.network.source, "amounts", {})
-        both = {node.name for node in read.network.nodes}
-        for name in [node.name for node in first.nodes if node.name in both]:
-            if repr(mine.get(name)) != repr(theirs.get(name)):
-                return name, why
-    return None
-
-
 def followed_in_steps(target: Any, first: Target) -> tuple[Following, tuple[str, ...], int]:
     """The same for sizes that differ from the first one by multiples of a step: the least one for which rules are
     found, 1 if they hold for every size.
@@ -183,7 +166,7 @@ def _readings(
             if dims_of(inputs) in tried:
                 continue
             tried.add(dims_of(inputs))
-            read = target.read(known.network, inputs)
+            read = target.at(known.network, inputs)
             if not isinstance(read, Reading):
                 refused.append((inputs, read))
                 continue
@@ -194,7 +177,7 @@ def _readings(
             break
     for times in OWN if step == 1 and len(readings) + len(confirming) == 1 else ():
         inputs = [x.with_spatial(x.channels, _times(x.spatial, times)) for x in base]
-        read = target.read(known.network, inputs)
+        read = target.at(known.network, inputs)
         if not isinstance(read, Reading):
             refused.append((inputs, read))
         elif times == OWN[-1]:
@@ -261,7 +244,7 @@ def _guards(
             inputs = [with_size(x, axis, x.spatial[axis] + delta) if axis < x.rank else x for x in base]
             if any(min(x.spatial, default=1) < 1 for x in inputs):
                 continue
-            read = target.read(network, inputs)
+            read = target.at(network, inputs)
             if isinstance(read, Reading):
                 taken.append((inputs, read))
                 continue
@@ -280,7 +263,7 @@ def _confirmed(target: Known, known: Reading) -> int:
     made = forward(mine, base)
     for count, deltas in enumerate((ODD[1], *EVEN), 1):
         inputs = longer(base, deltas)
-        read = target.read(mine, inputs)
+        read = target.at(mine, inputs)
         if isinstance(read, Reading):
             theirs = read.network
             if read.shapes[len(base) :] == known.shapes[len(base) :]:

@@ -54,7 +54,7 @@ def other_answers(
                 return
             tried.add((axis, c.error.number))
             inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
-            yield inputs, target.read(network, inputs)
+            yield inputs, target.at(network, inputs)
 
 
 def confirm(found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:

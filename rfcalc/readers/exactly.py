@@ -47,7 +47,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             break
         while dims_of(inputs := longer(base, deltas, guards)) not in tried:
             tried.add(dims_of(inputs))
-            read = target.read(network, inputs)
+            read = target.at(network, inputs)
             if isinstance(read, Reading):
                 taken.append((inputs, read))
                 break
@@ -73,7 +73,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             for deltas in FURTHER if rules.certainty < Certainty.OWN else ():
                 if dims_of(inputs := longer(base, deltas, guards)) not in tried:
                     tried.add(dims_of(inputs))
-                    read = target.read(network, inputs)
+                    read = target.at(network, inputs)
                     if isinstance(read, Reading):
                         taken.append((inputs, read))
                     else:

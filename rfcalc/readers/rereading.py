@@ -32,7 +32,7 @@ class Known:
             self.readings.setdefault(sizes, first)
             self.heard.setdefault(sizes, heard)
 
-    def read(self, network: Network, inputs: Sequence[Shape]) -> Reading | RfcalcError:
+    def at(self, network: Network, inputs: Sequence[Shape]) -> Reading | RfcalcError:
         """The reading at some sizes, or why there is none."""
         sizes = dims_of(inputs)
         if sizes not in self.readings:
@@ -48,7 +48,7 @@ class Known:
         """What code asked at some sizes."""
         if dims_of(inputs) not in self.heard:
             self.readings.pop(dims_of(inputs), None)
-            self.read(network, inputs)
+            self.at(network, inputs)
         return self.heard[dims_of(inputs)]
 
 
