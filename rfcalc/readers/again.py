@@ -55,12 +55,13 @@ def followed_in_steps(target: Any, first: Target) -> tuple[Following, tuple[str,
     return *found, STEPS[-1]
 
 
-def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tuple[str, ...]]:
+def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tuple[Following, tuple[str, ...]]:
     """The network of code, or of a framework's file, at any size, and what is to be told about it.
 
     Args:
         target, first: what was read, and the reading of it.
         step: only sizes are asked about that differ from those of the reading by multiples of it.
+        few: whether a few readings are enough where they tell all sizes; else layers are compared at several ones.
 
     Raises:
         RfcalcError: what it does at other sizes follows no rule; the message names the node.
@@ -75,7 +76,7 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
         told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
         return Following(network, {}), (told,)
     target.has(known)
-    if step == 1 and what == "code" and (exact := exactly(target, known, base)) is not None:
+    if few and what == "code" and (exact := exactly(target, known, base)) is not None:
         found, count = exact
         return found, (f"the code was read at {at} and {plural(count, 'further size')}, which agree",)
     guards, tried, probed = _guards(target, network, base)

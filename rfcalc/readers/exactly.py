@@ -62,8 +62,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     try:
         explained("code", base, guards, [i for i, _ in taken], refused)
         for _ in range(MOST_TURNS):
-            mine = _alike([r for _, r in taken])
-            if len(mine) < FEWEST and not (guards and len(taken) == 1):
+            mine = [r for _, r in taken]
+            if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
                 return None
             rules = _followed(mine)
             if rules.certainty == Certainty.INFERRED or rules.masked:
@@ -101,13 +101,12 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     return None
 
 
-def _alike(readings: Sequence[Reading], operators: bool = False) -> list[Reading]:
-    """The most readings that got the same answers (and have the same operators); of several such, the first ones."""
+def _alike(readings: Sequence[Reading]) -> list[Reading]:
+    """The most readings that have the same operators; of several such, the first ones."""
     groups: dict[Any, list[Reading]] = {}
     for reading in readings:
-        network = reading.network
-        kinds = tuple([(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)])
-        groups.setdefault((_way(reading), kinds if operators else None), []).append(reading)
+        pairs = zip(reading.network.nodes, reading.network.sources, strict=True)
+        groups.setdefault(tuple([(n.layer.kind, s) for n, s in pairs]), []).append(reading)
     return max(groups.values(), key=len)
 
 
@@ -125,7 +124,7 @@ def _followed(readings: Sequence[Reading]) -> Following:
     try:
         return follow(readings, [r.network.source.heard for r in readings])
     except Unfollowed:
-        mine = _alike(readings, operators=True)
+        mine = _alike(readings)
         if not FEWEST <= len(mine) < len(readings):
             raise
         return follow(mine, [r.network.source.heard for r in mine])

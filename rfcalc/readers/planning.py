@@ -55,7 +55,7 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         from rfcalc.readers.again import followed
 
         try:
-            following, told = followed(target, found)
+            following, told = followed(target, found, few=True)
         except RfcalcError as unfollowed:
             from rfcalc.readers.ways import sizes_of_ways
 
