@@ -322,9 +322,15 @@ def _compared(how: str, left: Length, right: Any) -> Any:
     return holds
 
 
+def beyond(bound: Any, length: Any) -> None:
+    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
+    if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
+        _ = length < bound if bound >= 0 else length < -bound
+
+
 def _caller() -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rfcalc."):
         frame = frame.f_back
     return frame
 

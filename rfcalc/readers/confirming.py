@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
@@ -11,12 +12,12 @@ from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay
-from rfcalc.plan.solving import classes, with_size
+from rfcalc.plan.solving import Class, Part, classes, with_size
 from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
 from rfcalc.readers.rereading import Known, agrees, brief, predicted, untold
 
-MOST_ANSWERS = 12  # questions of code whose other answer is read
+MOST_ANSWERS = 16  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
 
 Read = list[tuple[list[Shape], Reading]]
@@ -26,7 +27,8 @@ Refused = list[tuple[list[Shape], RfcalcError]]
 def other_answers(
     target: Known, network: Network, base: Sequence[Shape], following: Following, every: bool = False
 ) -> Iterator[tuple[list[Shape], Reading | RfcalcError]]:
-    """Readings at sizes that get another answer than one of the checks, one for each of them and each axis.
+    """Readings at sizes that get another answer than one of the checks, for each of them and each axis: one that the
+    layers take, and one that they refuse, where there are such.
 
     Args:
         every: whether there must be one for all of them.
@@ -34,7 +36,8 @@ def other_answers(
     Raises:
         RfcalcError: there are too many.
     """
-    tried: set[tuple[int, int]] = set()
+    tried: set[tuple[int, int, bool]] = set()
+    unasked = Following(following.network, following.rules, following.guards)
     image = first_of(base)
     for axis in range(base[image].rank) if following.checks else ():
         own = base[image].spatial[axis]
@@ -46,15 +49,31 @@ def other_answers(
                 raise untold("code", "the sizes that get other answers are not told apart") from None
             continue
         for c in sorted(other, key=lambda c: c.first):
-            if not isinstance(c.error, OtherWay) or (axis, c.error.number) in tried:
+            if not isinstance(c.error, OtherWay):
+                continue
+            try:
+                n = _taken(unasked, base, varied, c)
+            except (RfcalcError, Undecided):
+                n = None
+            key = axis, c.error.number, n is not None
+            if key in tried:
                 continue
             if len(tried) == MOST_ANSWERS:
                 if every:
                     raise untold("code", f"it asks more than {MOST_ANSWERS} questions with another answer")
                 return
-            tried.add((axis, c.error.number))
-            inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
+            tried.add(key)
+            inputs = [
+                with_size(x, axis, c.first if n is None else n) if (i, axis) in varied else x
+                for i, x in enumerate(base)
+            ]
             yield inputs, target.at(network, inputs)
+
+
+def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[int, int]], c: Class) -> int | None:
+    """The least size of a class that the layers take, if they take one."""
+    more: dict[str, Any] = {"seconds": 1.0, "following": following, "among": [Part(*c[:3])]}
+    return min([d.first for d in classes(following.network, base, varied, **more) if d.error is None], default=None)
 
 
 def confirm(found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:

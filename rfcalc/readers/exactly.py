@@ -22,7 +22,7 @@ LONGER = ((32, 64, 96), (31, 42, 53))
 LONGEST = (64, 128, 192)  # where shorter ones are refused
 FURTHER = ((6, 13, 9), (39, 74, 49))  # where rules are only equal to what is known
 FEWEST = 3  # readings of one way
-MOST_TURNS = 4
+MOST_TURNS = 6
 
 
 def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Following, int] | None:
@@ -54,9 +54,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             refused.append((inputs, read))
             if not deliberate(read):
                 break
-            refusal = refusal_of(read)
-            one = None if refusal is None else exact_guard(refusal, target.heard_at(network, inputs), network)
-            if one is None:
+            if (one := _guard(target, network, inputs, read)) is None:
                 return None
             guards.append(one)
     try:
@@ -83,22 +81,33 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
             checked = Following(rules.network, rules.rules, guards, rules.checks)
-            wrong: Read = []
-            confirmed = 0
+            told, confirmed = True, 0
             for inputs, answer in other_answers(target, network, base, checked, every=True):
                 try:
                     confirm(found, inputs, answer, made)
                     confirmed += 1
                 except RfcalcError:
-                    if not isinstance(answer, Reading) or _way(answer) != _way(mine[0]):
+                    if isinstance(answer, Reading) and _way(answer) == _way(mine[0]):
+                        taken.append((inputs, answer))  # it tells more of the way
+                        told = False
+                    elif not isinstance(answer, Reading) and (one := _guard(target, network, inputs, answer)):
+                        refused.append((inputs, answer))
+                        guards.append(one)
+                        told = False
+                        break
+                    else:
                         return None
-                    wrong.append((inputs, answer))
-            if not wrong:
+            if told:
                 return found, len(taken) + len(refused) + confirmed - 1
-            taken += wrong  # of the same way: they tell more of it
     except (Unfollowed, RfcalcError):
         pass
     return None
+
+
+def _guard(target: Known, network: Network, inputs: Sequence[Shape], error: RfcalcError) -> Guard | None:
+    """The condition by which code refused a size on purpose, if it compares what follows the inputs."""
+    refusal = refusal_of(error) if deliberate(error) else None
+    return None if refusal is None else exact_guard(refusal, target.heard_at(network, inputs), network)
 
 
 def _alike(readings: Sequence[Reading]) -> list[Reading]:
