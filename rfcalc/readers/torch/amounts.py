@@ -6,7 +6,7 @@ tell by them that a part of the image would be computed otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -30,9 +30,12 @@ def amounts(graph: TensorBuilder, recording: Recording, steps: Mapping[str, int]
 
 def _given(graph: TensorBuilder, args: Mapping[str, Any]) -> Iterator[float]:
     for value in args.values():
+        kind = type(value)
+        if kind is int or kind is bool or value is None:
+            continue
         if isinstance(value, float):
             yield value
-        elif isinstance(value, Sequence) and value and all(isinstance(v, float) for v in value):
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(v, float) for v in value):
             yield from value
         else:
             for tensor in tensors(value):
