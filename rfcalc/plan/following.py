@@ -18,9 +18,10 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.lengths import Watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
-from rfcalc.plan.aligning import Reading, Unfollowed, aligned
+from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
 from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
+MOST_ALIKE = 4  # readings that tell rules, where others have other nodes
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
@@ -163,7 +164,8 @@ def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) ->
 
 
 def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Following:
-    """The rules that all readings agree with.
+    """The rules that all readings agree with, or most of them: where numbers are alike by chance (an axis of 1, as many
+    rows as channels), views are told otherwise or come to nothing, and these readings must only give the same outputs.
 
     Args:
         watched: what code asked in each of them, with the same answers, and what it gave to operators.
@@ -172,6 +174,19 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         Unfollowed: something differs that follows no rule.
     """
     nothing_lost(watched)
+    try:
+        return _follow(readings, watched)
+    except Unfollowed:
+        alike: dict[Any, list[int]] = {}
+        for i, reading in enumerate(readings):
+            alike.setdefault(tuple(plan(reading.network)), []).append(i)
+        most = max(alike.values(), key=len)
+        if not MOST_ALIKE <= len(most) < len(readings):
+            raise
+        return _follow([readings[i] for i in most], [watched[i] for i in most] if watched else ())
+
+
+def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Following:
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
     asked = [places_of(watched[i], readings[i]) for i in order] if watched else []
@@ -194,7 +209,7 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
             layers, masked = [layer.unmasked() or layer for layer in layers], True
         if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
-        if watched and len(sources) == 1:
+        if len(sources) == 1 and (watched or all(layer.row_major for layer in layers)):
             before = [r.shapes[sources[0]] for r in readings]
             like = max(zip(layers, before, strict=True), key=lambda pair: pair[1].values)[0]
             layers = [layer.stated(x, like) for layer, x in zip(layers, before, strict=True)]

@@ -63,7 +63,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             mine = [r for _, r in taken]
             if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
                 return None
-            rules = _followed(mine)
+            rules = follow(mine, [r.network.source.heard for r in mine])
             if rules.certainty == Certainty.INFERRED or rules.masked:
                 return None
             found = Following(rules.network, rules.rules, guards, valued=rules.valued)
@@ -110,33 +110,8 @@ def _guard(target: Known, network: Network, inputs: Sequence[Shape], error: Rfca
     return None if refusal is None else exact_guard(refusal, target.heard_at(network, inputs), network)
 
 
-def _alike(readings: Sequence[Reading]) -> list[Reading]:
-    """The most readings that have the same operators; of several such, the first ones."""
-    groups: dict[Any, list[Reading]] = {}
-    for reading in readings:
-        pairs = zip(reading.network.nodes, reading.network.sources, strict=True)
-        groups.setdefault(tuple([(n.layer.kind, s) for n, s in pairs]), []).append(reading)
-    return max(groups.values(), key=len)
-
-
 def _way(reading: Reading) -> tuple[Any, ...]:
     return tuple([(c.where, c.holds, written(c.asked)) for c in reading.network.source.heard.conditions])
-
-
-def _followed(readings: Sequence[Reading]) -> Following:
-    """The rules of readings of one way; where some of them have other operators (for a map of one position), of those
-    that have the same.
-
-    Raises:
-        Unfollowed: something follows no rule.
-    """
-    try:
-        return follow(readings, [r.network.source.heard for r in readings])
-    except Unfollowed:
-        mine = _alike(readings)
-        if not FEWEST <= len(mine) < len(readings):
-            raise
-        return follow(mine, [r.network.source.heard for r in mine])
 
 
 def _unlike(network: Network, found: Following, inputs: Sequence[Shape], made: Shaped, error: RfcalcError) -> bool:

@@ -10,7 +10,7 @@ from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
-from rfcalc.plan.aligning import Reading
+from rfcalc.plan.aligning import Reading, plan
 from rfcalc.plan.following import Following
 from rfcalc.plan.solving import Weights
 from rfcalc.readers.guards import deliberate
@@ -109,7 +109,7 @@ def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], 
         raise untold(
             what, f"the {what} takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where
         )
-    if len(shapes) == len(read.shapes):  # else padding that came to nothing is left out
+    if plan(found.network) == plan(read.network):  # else padding that came to nothing is left out, or views differ
         for p, (mine, theirs) in enumerate(zip(shapes, read.shapes, strict=True)):
             if mine.dims != theirs.dims:
                 node = found.network.nodes[p - found.network.arity].name

@@ -20,7 +20,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import following_extremes
+from rfcalc.core.lengths import watching
+from rfcalc.core.stand_ins import learned, standing_in
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.readers.torch.disguise import Disguise, told
@@ -83,6 +84,25 @@ def record(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bo
     Raises:
         RfcalcError: the module cannot be run without data, or not with these inputs; with torch's reason in a line.
     """
+    if watching() is None:
+        return _run(module, call, training, exact)
+    for _ in range(MOST_STAND_INS):
+        with standing_in() as found:
+            try:
+                recorded = _run(module, call, training, exact)
+            except RfcalcError:
+                if not learned(found):
+                    raise
+                continue
+            if not learned(found):
+                return recorded
+    return recorded
+
+
+MOST_STAND_INS = 4  # runs in which code is found to hide lengths
+
+
+def _run(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
     try:
         return _recorded(module, call, training, exact)
     except _Asked:  # perhaps of something large that no input reaches
@@ -128,8 +148,6 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         try:
             stack.enter_context(_python_dispatcher())
             disguise.given = {id(tensor): name for name, tensor in given.items()}
-            if disguise.watched is not None:
-                stack.enter_context(following_extremes())
             stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
