@@ -25,7 +25,7 @@ from rfcalc.plan.passes import PassPlan
 from rfcalc.plan.run import leading
 from rfcalc.plan.tile import TilePlan
 from rfcalc.plan.together import first_of
-from rfcalc.readers.again import Known, read
+from rfcalc.readers.rereading import Known, read
 
 NUMBER = "it is given a number that depends on the size of the map"
 MOST_WATCHED = 3  # readings that are watched for what the code asks

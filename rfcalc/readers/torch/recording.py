@@ -147,6 +147,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
+            disguise.given = {id(tensor): name for name, tensor in given.items()}
             stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
@@ -154,7 +155,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
-            failed.reached = len(recorder.steps)
+            failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
