@@ -71,11 +71,12 @@ def _constant(entry: Any, tensor: torch.Tensor, kept: Kept) -> Iterator[Any]:
 
 
 def _known(entry: Static, tensor: Any, kept: Kept) -> Iterator[Any]:
-    """What is known of a constant by itself; a buffer has its values in every reading, and its name says which."""
+    """What is known of a constant by itself; a buffer has its values in every reading, and its name says which (not by
+    a word, which would be a parameter)."""
     if entry.parameter:
         yield entry.parameter
     elif id(tensor) in kept:
-        yield kept[id(tensor)]
+        yield (kept[id(tensor)],)
     elif tensor is not None and not tensor.is_meta and (tensor.numel() == 1 or tensor.is_floating_point()):
         yield from _values(tensor.detach())
 
