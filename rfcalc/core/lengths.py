@@ -23,10 +23,13 @@ Value = Any  # a number (or whatever else a length is compared with), or an Aske
 
 
 class Asked(NamedTuple):
-    """A length that code asked a map for: how many operators had run by then, and what it was."""
+    """A length that code asked a map for: how many operators had run by then, what it was, which of the maps that were
+    asked (by number), and the axis of it that it is."""
 
     steps: int
     value: int
+    map: int = -1
+    axis: int = 0
 
 
 class Expression(NamedTuple):
@@ -72,11 +75,13 @@ class Condition(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A length that code computed and gave to an operator: how many operators had run by then, and its value."""
+    """A length that code computed and gave to an operator: how many operators had run before and after the call, and
+    its value."""
 
     steps: int
     made: Value
     value: int
+    until: int = 0
 
 
 class Lost(NamedTuple):
@@ -93,11 +98,22 @@ class Watched(NamedTuple):
     given: list[Given]
     lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
     framework: str  # the package whose own code asks on behalf of operators
+    maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
+    places: dict[
+        tuple[int, int], tuple[str, int]
+    ]  # of a map that was asked and its axis: the node's name, and its axis
 
     def clear(self) -> None:
+        self.maps.clear()
+        self.places.clear()
         self.conditions.clear()
         self.given.clear()
         self.lost.clear()
+
+    def ran(self, since: int, until: int) -> None:
+        """Note how many operators had run when the calls were done that were given something `since`."""
+        for i in range(since, len(self.given)):
+            self.given[i] = self.given[i]._replace(until=until)
 
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
@@ -124,7 +140,7 @@ _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
 @contextmanager
 def watched(framework: str) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework)
+    found = Watched([], [], [], framework, [], {})
     token = _watching.set(found)
     try:
         yield found

@@ -46,8 +46,9 @@ class Line(NamedTuple):
         return cls(reading, (*(-1 for _ in reading.network.inputs), *made))
 
 
-def aligned(readings: Sequence[Reading]) -> tuple[list[Reading], tuple[int, ...]]:
-    """The readings with the nodes of all of them, and the steps of the first one.
+def aligned(readings: Sequence[Reading]) -> tuple[list[Reading], tuple[int, ...], list[tuple[int, ...]]]:
+    """The readings with the nodes of all of them, the steps of the first one, and where each reading's own positions
+    are now.
 
     Raises:
         Unfollowed: they differ in more than padding and slices that come to nothing.
@@ -55,7 +56,8 @@ def aligned(readings: Sequence[Reading]) -> tuple[list[Reading], tuple[int, ...]
     model = Line.of(readings[0])
     for reading in readings[1:]:
         model = _merged(model, reading)[0]
-    return [_merged(model, reading)[1] for reading in readings], model.steps
+    found = [_merged(model, reading) for reading in readings]
+    return [reading for _, reading, _ in found], model.steps, [places for _, _, places in found]
 
 
 class _Merge:
@@ -135,6 +137,13 @@ class _Merge:
         self.put(node.name, sources, at, (node.layer, other.layer), (one.shapes[a], two.shapes[b]))
         return True
 
+    def places(self) -> tuple[int, ...]:
+        """Where the positions of the second reading are now."""
+        found: dict[int, int] = {}
+        for p, (_, other) in enumerate(self.stands):
+            found.setdefault(other, p)
+        return tuple(found[p] for p in range(len(found)))
+
     def made(self, side: int) -> Reading:
         network = self.first.reading.network
         names = [*network.inputs, *(name for name, _ in self.nodes)]
@@ -158,11 +167,11 @@ class _Merge:
         return self.latest[a, b]
 
 
-def _merged(first: Line, second: Reading) -> tuple[Line, Reading]:
-    """Two readings with the nodes of both."""
+def _merged(first: Line, second: Reading) -> tuple[Line, Reading, tuple[int, ...]]:
+    """Two readings with the nodes of both, and where the positions of the second one are now."""
     one, two = first.reading.network, second.network
     if _plan(one) == _plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
-        return first, _renamed(second, one)
+        return first, _renamed(second, one), tuple(range(one.arity + len(one.nodes)))
     if one.arity != two.arity or len(one.outputs) != len(two.outputs):
         raise Unfollowed(one.nodes[0].name, "the code takes or gives back other maps at other sizes")
     merge = _Merge(first, second)
@@ -179,7 +188,7 @@ def _merged(first: Line, second: Reading) -> tuple[Line, Reading]:
             network, at = (one, a) if a < ends[0] else (two, b)
             node = network.nodes[at - one.arity]
             raise Unfollowed(node.name, _differs(first.reading, second, node.layer.kind))
-    return Line(merge.made(0), tuple(merge.steps)), merge.made(1)
+    return Line(merge.made(0), tuple(merge.steps)), merge.made(1), merge.places()
 
 
 def _renamed(reading: Reading, model: Network) -> Reading:

@@ -11,27 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
-from rfcalc.core.lengths import Watched, atoms, evaluated, written
+from rfcalc.core.lengths import Watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.plan.aligning import Reading, Unfollowed, aligned
+from rfcalc.plan.asked import Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
-
-
-class Rule(NamedTuple):
-    """A number as a function of the shapes of earlier positions, and which ones."""
-
-    value: Callable[[Sequence[Shape]], Any]
-    positions: tuple[int, ...]
 
 
 class Guard(Protocol):
@@ -46,16 +40,6 @@ class OtherWay(ShapeError):
     def __init__(self, check: Check) -> None:
         super().__init__(f"the code takes another way at {check.where}")
         self.number = check.number
-
-
-class Check(NamedTuple):
-    """What code asked on its way, as a function of the shapes of earlier positions, and the answer that it got."""
-
-    rule: Rule
-    holds: bool
-    where: str
-    number: int  # among all that it asked
-    refuses: bool = False  # whether the code refuses what answers otherwise
 
 
 class Following:
@@ -167,15 +151,15 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     Raises:
         Unfollowed: something differs that follows no rule.
     """
-    _nothing_lost(watched)
+    nothing_lost(watched)
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
-    readings = [readings[i] for i in order]
-    readings, steps = aligned(readings)
+    asked = [places_of(watched[i], readings[i]) for i in order] if watched else []
+    readings, steps, places = aligned([readings[i] for i in order])
     network, arity = readings[0].network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
-    told_by = _Code([watched[i] for i in order], steps, arity, lengths) if watched else None
+    told_by = Code([watched[i] for i in order], moved_to(asked, places), steps, arity, lengths) if watched else None
     nodes, masked, valued = list(network.nodes), False, ""
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
@@ -216,117 +200,17 @@ def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[
     follows no length of a map."""
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
-    known, steps = aligned([readings[i] for i in order])
-    code = _Code([watched[i] for i in order], steps, longest.network.arity, _Lengths(known))
+    known, steps, places = aligned([readings[i] for i in order])
+    asked = moved_to([places_of(watched[i], readings[i]) for i in order], places)
+    code = Code([watched[i] for i in order], asked, steps, longest.network.arity, _Lengths(known))
     return code.checks(strict=False)
 
 
-class _Code:
-    """What code computed from lengths, as functions of the lengths of maps.
-
-    Args:
-        watched: of each reading.
-        made: the steps of the first one that made each position.
-    """
-
-    def __init__(self, watched: Sequence[Watched], made: Sequence[int], arity: int, lengths: _Lengths) -> None:
-        self.watched, self.made, self.lengths, self.arity = watched, made, lengths, arity
-        counts = {len(w.given) for w in watched}
-        self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
-        self.by_values: dict[tuple[int, ...], list[int]] = {}
-        for i, given in enumerate(self.given):
-            self.by_values.setdefault(tuple(g.value for g in given), []).append(i)
-
-    def rule(self, position: int, told: Sequence[Any]) -> Rule | None:
-        """The expression that code gave to the operator of a position, where it has these values."""
-        for i in reversed(self.by_values.get(tuple(told), ())):
-            given = self.given[i]
-            if given[0].steps <= self.made[position] and (rule := self._rule([g.made for g in given])) is not None:
-                return rule if all(p < position for p in rule.positions) else None
-        return None
-
-    def _rule(self, made: Sequence[Any]) -> Rule | None:
-        """Expressions of all readings as one function of lengths; None where they are none."""
-        if len({written(m) for m in made}) > 1:
-            return None
-        rules: list[Rule] = []
-        for found in zip(*map(atoms, made), strict=True):
-            values = tuple(a.value for a in found)
-            if len(set(values)) == 1:
-                rules.append(Rule(partial(_constant, values[0]), ()))
-                continue
-            place = self._place(values, found[0].steps)
-            if place is None:
-                return None
-            rules.append(Rule(partial(_of_one, _all, *place), (place[0],)))
-        return Rule(partial(_evaluated, made[0], rules), tuple(p for rule in rules for p in rule.positions))
-
-    def _place(self, values: tuple[int, ...], steps: int) -> tuple[int, int] | None:
-        """The nearest map made by then, and its axis, that has these lengths."""
-        for p in range(len(self.made) - 1, -1, -1):
-            if (p < self.arity or self.made[p] >= 0) and self.made[p] < steps:
-                for i, dims in self.lengths.varied[p].items():
-                    if dims == values:
-                        return p, i
-        return None
-
-    def checks(self, strict: bool = True) -> dict[int, list[Check]]:
-        """What code asked, by the position before which it is known.
-
-        Args:
-            strict: each of it; else what got one answer in all readings, as far as it follows lengths of maps.
-
-        Raises:
-            Unfollowed: something that it compared follows no length of a map.
-        """
-        found: dict[int, list[Check]] = {}
-        for number, conditions in enumerate(zip(*(w.conditions for w in self.watched), strict=True)):
-            first = conditions[0]
-            rule = self._rule([c.asked for c in conditions])
-            if not strict and (rule is None or any(c.holds != first.holds for c in conditions)):
-                continue
-            if rule is None:
-                raise Unfollowed(first.where, "what the code compares there follows no length of a map")
-            if rule.positions:
-                at = max(max(rule.positions) + 1, self.arity)
-                if at == len(self.made) and not strict:
-                    continue
-                if at == len(self.made):
-                    raise Unfollowed(first.where, "the code compares a length of what it gives back")
-                found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        return found
-
-
-def _nothing_lost(watched: Sequence[Watched]) -> None:
-    """What code made something else of than a whole number must be the same at all sizes, as counts of channels are.
-
-    Raises:
-        Unfollowed: it is not.
-    """
-    counts = [len(w.lost) for w in watched]
-    for i in range(max(counts, default=0)):
-        lost = [w.lost[i] for w in watched if i < len(w.lost)]
-        made = {(x.where, written(x.made), tuple(a.value for a in atoms(x.made))) for x in lost}
-        if len(lost) < len(counts) or len(made) > 1:
-            raise Unfollowed(lost[0].where, f"what it makes of a length at {lost[0].where} is not followed")
-
-
-def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any:
-    return evaluated(made, (rule.value(shapes) for rule in rules))
-
-
-def _constant(value: int, shapes: Sequence[Shape]) -> Any:
-    return value
-
-
-class _Lengths:
-    """The lengths of maps that differ between readings, by position and axis; what gives numbers from them."""
+class _Lengths(Lengths):
+    """The same, with what gives numbers from them."""
 
     def __init__(self, readings: Sequence[Reading]) -> None:
-        self.varied: list[dict[int, tuple[int, ...]]] = []
-        for shapes in zip(*(r.shapes for r in readings), strict=True):
-            dims = enumerate(zip(*(x.dims for x in shapes), strict=False))
-            self.varied.append({i: tuple(map(int, d)) for i, d in dims if len(set(d)) > 1})
+        super().__init__(readings)
         self._known: dict[Any, list[tuple[int, Callable[[Any], Any]]]] = {}
 
     def alone(self, told: list[int], dims: tuple[int, ...]) -> list[tuple[int, Callable[[Any], Any]]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from rfcalc.readers.torch.recorder import memory_of
-from rfcalc.readers.torch.recording import Recording, tensors
+from rfcalc.readers.torch.recording import Recording
 from rfcalc.readers.torch.tensors import Static, TensorBuilder
 
 INDEXING = frozenset(("index", "__getitem__", "index_select", "gather", "embedding"))
@@ -24,7 +24,7 @@ def indexed(
     for name, number in steps.items():
         if number < 0 or recording.steps[number].name not in INDEXING:
             continue
-        for index in [t for value in recording.steps[number].args.values() for t in tensors(value)]:
+        for index in recording.steps[number].given:
             computed = index.dtype in WHOLE and isinstance(graph.entry(index), Static)
             if computed and memory_of(index) not in seen:
                 seen.add(memory_of(index))
@@ -40,8 +40,8 @@ def computed(
     made = set[int]()
     for step in recording.steps:
         if not step.views:
-            read = {memory_of(t) for value in step.args.values() for t in tensors(value)}
-            made.update({memory_of(t) for t in tensors(step.out)} - read)
+            read = {memory_of(t) for t in step.given}
+            made.update({memory_of(t) for t in step.outs} - read)
     found: dict[str, int] = {}
     for position, tensor in graph.held.items():
         fixed = position in named and not graph.nodes[position - len(graph.inputs)].inputs
@@ -58,7 +58,7 @@ def in_place(recording: Recording, steps: Mapping[str, int]) -> dict[str, int]:
     for name, number in steps.items():
         step = recording.steps[number] if number >= 0 else None
         if step is not None and step.name.endswith("_") and not step.name.endswith("__"):
-            first = next((t for value in step.args.values() for t in tensors(value)), None)
+            first = next(iter(step.given), None)
             if first is not None:
                 found[name] = 0 if first._base is None else first._base.numel()
     return found

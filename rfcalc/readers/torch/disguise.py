@@ -7,6 +7,7 @@ noted), text of a value is a dash; anything else cannot be answered.
 from __future__ import annotations
 
 import dis
+import math
 import sys
 from collections.abc import Callable
 from types import FrameType, FunctionType
@@ -34,8 +35,16 @@ class Disguise(TorchFunctionMode):
             self.watched.clear()  # a module that is run once more
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self.watched is not None:
-            self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        if self.watched is None:
+            return self._called(func, args, kwargs)
+        since = len(self.watched.given)
+        self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        out = self._called(func, args, kwargs)
+        if len(self.watched.given) > since:
+            self.watched.ran(since, len(self.recorder.steps))
+        return out
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = _SPECIAL.get(func)
         if special is not None and args:
             return special(self, func, args, kwargs or {})
@@ -46,15 +55,26 @@ class Disguise(TorchFunctionMode):
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
         if self.watched is not None and func in _SIZES and args and self.blank(args[0]):
-            return self._remembering(out)
+            return self._remembering(func, args, kwargs or {}, out)
         return out
 
-    def _remembering(self, out: Any) -> Any:
+    def _remembering(self, func: Any, args: Any, kwargs: Any, out: Any) -> Any:
         """The lengths that a tensor told, such that what code asks about them is noted."""
-        steps = len(self.recorder.steps)
-        if type(out) is int:
+        assert self.watched is not None
+        steps, number = len(self.recorder.steps), len(self.watched.maps)
+        if func in _COUNTS:
+            found: Any = math.prod([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(args[0].shape)])
+        elif type(out) is int and func is _T.size:
+            axis = args[1] if len(args) > 1 else kwargs["dim"]
+            found = Length(out, Asked(steps, out, number, int(axis) % args[0].dim()))
+        elif type(out) is int:
             return Length(out, Asked(steps, out))
-        return torch.Size([Length(n, Asked(steps, n)) for n in out]) if isinstance(out, torch.Size) else out
+        elif isinstance(out, torch.Size):
+            found = torch.Size([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(out)])
+        else:
+            return out
+        self.watched.maps.append((steps, args[0]))
+        return found
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
@@ -99,6 +119,9 @@ _SIZES = frozenset((
     _T.shape.__get__, _T.size, _T.numel, _T.nelement, _T.__len__, _T.__iter__, _T.stride, _T.nbytes.__get__,
     _T.untyped_storage, _T.storage_offset, torch.numel,
 ))  # fmt: skip
+
+
+_COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 
 @_of(_T.device.__get__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import torch
@@ -26,7 +25,8 @@ from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
 from rfcalc.readers.torch.fixed import uniform
 from rfcalc.readers.torch.given import ForwardCall, calls
-from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
+from rfcalc.readers.torch.heard import Heard
+from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, written
 from rfcalc.readers.torch.source import Returned, Source
 from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
 from rfcalc.readers.torch.translate import load, translate
@@ -81,11 +81,14 @@ def from_torch(
     notes = list(given.notes)
     load()
     graph = _graph(module, recording)
+    heard = Heard(graph)
     for number, step in enumerate(recording.steps):
         graph.step = number
+        heard.before(number)
         progress.at("reading operators", number, len(recording.steps))
-        if any(True for _ in tensors(step.out)):
+        if step.outs:
             translate(graph, step)
+    heard.before(len(recording.steps))
     outputs = _outputs(graph, recording)
     gone = pruned(graph, outputs)
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
@@ -121,8 +124,9 @@ def from_torch(
     network.source.in_place = in_place(recording, steps)
     network.source.computed = computed(graph, recording, named, steps)
     network.source.amounts = amounts(graph, recording, steps)
+    network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
     own = {id(p) for p in module.parameters()}
-    used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
+    used = [t for step in recording.steps for t in step.given]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}
     if strange:
         holders = list(unregistered(module))
@@ -212,7 +216,7 @@ def _along_the_map(recording: Recording, name: str) -> bool:
     """Whether a number, made a value for each item of the batch, is used as it is along the last axis of a map: for
     more than one item that would not run, so a number was meant."""
     held = recording.inputs.get(name)
-    operands = ([*chain(*map(tensors, s.args.values()))] for s in recording.steps if s.name in POINTWISE)
+    operands = (s.given for s in recording.steps if s.name in POINTWISE)
     return any(any(t is held for t in found) and any(t.dim() > 1 for t in found) for found in operands)
 
 
@@ -294,10 +298,9 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
     dims = {written(n): dims_of(p) for n, p in module.named_parameters()}
     uses: dict[str, int] = dict.fromkeys(dims, 0)
     for step in recording.steps:
-        for argument in step.args.values():
-            for t in tensors(argument):
-                if id(t) in named:
-                    uses[named[id(t)]] += 1
+        for t in step.given:
+            if id(t) in named:
+                uses[named[id(t)]] += 1
     graph = TensorBuilder(
         dims,
         names=named,

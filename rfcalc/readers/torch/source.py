@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from rfcalc.core.lengths import Watched
 from rfcalc.readers.torch.given import ForwardCall
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Source:
         batches: the axis along which the items lie in a node's result, where that is not the first; −1 where they are
             a part of one.
         amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
+        heard: what its code asked of lengths, where it was watched.
     """
 
     module: torch.nn.Module
@@ -78,6 +80,7 @@ class Source:
     computed: Mapping[str, int] = field(default_factory=dict)
     batches: Mapping[str, int] = field(default_factory=dict)
     amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    heard: Watched | None = None
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
