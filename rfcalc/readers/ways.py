@@ -19,7 +19,7 @@ from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
-from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
+from rfcalc.plan.solving import EVERY, Class, Part, classes, key_of, with_size
 from rfcalc.readers.again import predicted, ran_past, read, untold
 from rfcalc.readers.guards import deliberate
 from rfcalc.readers.target import Target
@@ -31,6 +31,7 @@ ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is tol
 MOST_OF_WAY = 12
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
 CONFIRMED = 3  # further readings of each way
+COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
 FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
 LARGE = 700
@@ -98,8 +99,8 @@ class _Ways:
         self.known: dict[int, Reading | RfcalcError] = {}
         self.asked: dict[int, Watched] = {}
         self.left = [Left(EVERY)]
-        self.groups: list[list[int]] = []  # sizes that told of a way, of each
-        self.solved: list[set[Part]] = []  # the sizes that take it
+        self.telling: dict[Any, list[int]] = {}  # by way: sizes of which its rules were told
+        self.taking: dict[Any, set[int]] = {}  # by way: sizes up to a large one that take it
         self.like = like
         self.count = 0
         if like is not None:
@@ -143,11 +144,13 @@ class _Ways:
 
     def _first(self) -> int:
         """A size that is left: the one of the inputs first, then one whose way most readings took, then the least."""
-        if self.is_left(self.size):
-            return self.size
+        for group in ([self.size], *(self.like.telling.values() if self.like is not None else ())):
+            for n in group:
+                if self.is_left(n):
+                    return n
         taken: dict[Any, list[int]] = {}
-        for n, read in self.known.items():
-            if isinstance(read, Reading) and self.is_left(n):
+        for n, known in self.known.items():
+            if isinstance(known, Reading) and self.is_left(n):
                 taken.setdefault(self.way(n), []).append(n)
         if taken:
             return max(taken.values(), key=len)[0]
@@ -188,9 +191,12 @@ class _Ways:
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run."""
         mine = self.way(n)
-        group = self._gathered([n], ENOUGH)
+        before = self.telling.get(mine, ())  # its rules do not say what it does here
+        mirrored = len(self.like.telling[way]) if self.like is not None and (way := self._mirrored(n)) else 0
+        enough = max(ENOUGH, mirrored, len(before) + 1)
+        group = self._gathered([*before, n], enough)
         if len(group) < ENOUGH:
-            return self._alone(n)
+            return self._as_it_is(n) or self._alone(n)
         while True:
             following = self._followed(group)
             made = self._made(following, group[0])
@@ -206,15 +212,36 @@ class _Ways:
             group = more
         if not any(_holds(Part(*c[:3]), n) for c in taking):
             raise untold("code", f"its way at {self.inputs(n)[0]} is not followed")
+        self.telling[mine] = group
+        return self._taken(n, following, found, taking)
+
+    def _taken(self, n: int, following: Following, found: Sequence[Class], taking: Sequence[Class]) -> Way:
         way = Way(following, tuple(self.inputs(n)), tuple(taking))
-        self.groups.append([m for m in self.known if self.takes(m, mine)])
-        self.solved.append({Part(*c[:3]) for c in taking})
-        self.left = self._still([c for c in found if c.error is not None], way)
+        self.taking.setdefault(self.way(n), set()).update(m for c in taking for m in c.sizes(COMPARED))
+        self.left = self._still([c for c in found if c not in taking], way)
         return way
 
+    def _as_it_is(self, n: int) -> Way | None:
+        """A few sizes at which layers are as they are at one, the least and the greatest of which are read for all that
+        its maps become."""
+        following = self._followed([n])
+        made = self._made(following, n)
+        found = self._solved(following, made, [left.part for left in self.left])
+        by_maps: dict[Any, list[Class]] = {}
+        for c in found:
+            if c.error is None and c.last is not None:
+                by_maps.setdefault(tuple([key_of(x) for x in c.shapes[following.network.arity :]]), []).append(c)
+        ends = {m for same in by_maps.values() for m in (min(c.first for c in same), max(c.last or 0 for c in same))}
+        mine, taking = self.way(n), [c for same in by_maps.values() for c in same]
+        told = any(_holds(Part(*c[:3]), n) for c in taking) and len(ends) <= ENOUGH + 1
+        if not told or any(not self.takes(m, mine) or self._differs(m, following, made) for m in sorted(ends)):
+            return None
+        return self._taken(n, following, found, taking)
+
     def _gathered(self, group: list[int], enough: int) -> list[int]:
-        """More sizes that take the way of a group: those that were read; those that its rules, as far as they are known,
-        do not say to take another one; where these are too few, those at which maps are as they were, and others."""
+        """More sizes that take the way of a group: those that were read; those that its rules, as far as they are
+        known, do not say to take another one; where these are too few, those where maps are as they were, and others.
+        """
         mine = self.way(group[0])
         group = [*group, *(n for n in self.known if n not in group and self.takes(n, mine))][: max(enough, len(group))]
         alike: list[int] = []
@@ -272,7 +299,7 @@ class _Ways:
                 alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
                 n = next((n for n in self.known if any(_holds(Part(*x[:3]), n) for x in alike)), c.first)
                 refusing[number] = self._refused_by(number, way, n)
-            by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way
+            by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way if c.error is not None else None
             if by is not None:
                 found.append(Left(Part(*c[:3]), by, c.position, c.error))
             else:
@@ -317,33 +344,45 @@ class _Ways:
     def _wrong(
         self, taking: Sequence[Class], following: Following, made: Shaped, group: Sequence[int]
     ) -> tuple[int, str] | None:
-        """A size that does not do what was told of it, and how; None if all that were read do, and some further ones."""
+        """A size that does not do what was told of it, and how; None if all that were read do, and further ones."""
         mine = self.way(group[0])
         read_before = [n for n in self.known if n in group or self.is_left(n)]
-        for n in dict.fromkeys((*read_before, *self._confirming(taking))):
-            read = self.read(n)
-            told = predicted(following, self.inputs(n), made)
-            if isinstance(read, RfcalcError) != isinstance(told, RfcalcError) or (
-                isinstance(read, Reading) and not isinstance(told, RfcalcError) and not _alike(following, told, read)
-            ):
-                if isinstance(told, RfcalcError) and n not in group and not self.takes(n, mine):
-                    continue  # it is left for the way that it takes
-                said = told.what if isinstance(told, RfcalcError) else "it is taken"
-                does = _brief(read) if isinstance(read, RfcalcError) else "it is taken"
-                return n, f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
+        for n in dict.fromkeys((*read_before, *self._confirming(group[0], taking))):
+            why = self._differs(n, following, made)
+            if why and (n in group or self.takes(n, mine) or any(_holds(Part(*c[:3]), n) for c in taking)):
+                return n, why  # else it is left for the way that it takes
         return None
 
-    def _confirming(self, taking: Sequence[Class]) -> Iterator[int]:
-        """Sizes that take a way by what was told, to be confirmed: the least, the greatest, others between."""
-        parts = [Part(*c[:3]) for c in taking]
-        mirrored = self.like is not None and set(parts) in self.like.solved
-        for n in _spread(parts)[: 1 if mirrored else CONFIRMED]:
-            yield n
+    def _differs(self, n: int, following: Following, made: Shaped) -> str:
+        """What a size does that was not told of it; empty where it does as it was told."""
+        read = self.read(n)
+        told = predicted(following, self.inputs(n), made)
+        if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
+            return ""
+        if isinstance(told, list) and isinstance(read, Reading) and _alike(following, told, read):
+            return ""
+        said = told.what if isinstance(told, RfcalcError) else "it is taken"
+        does = _brief(read) if isinstance(read, RfcalcError) else "it is taken"
+        return f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
+
+    def _confirming(self, n: int, taking: Sequence[Class]) -> list[int]:
+        """Sizes that take the way of one by what was told, to be confirmed: the least, the greatest, one between; one
+        of them only where just these take it along an axis like this one."""
+        way = self._mirrored(n)
+        known = self.like.taking[way] if self.like is not None and way else None
+        alike = known is not None and known == {m for c in taking for m in c.sizes(COMPARED)}
+        return _spread([Part(*c[:3]) for c in taking])[: 1 if alike else CONFIRMED]
+
+    def _mirrored(self, n: int) -> Any:
+        """The way of which this size tells along an axis that is like this one; None if there is none."""
+        told = self.like.telling if self.like is not None else {}
+        return next((way for way, group in told.items() if n in group), None)
 
     def _around(self, n: int) -> Iterator[int]:
         """Sizes that are left: those that took the way of this one along an axis like this; the next one, some far away
         (what is rounded up differs there), those that are told apart from others in the same way; then the nearest."""
-        like = [m for group in (self.like.groups if self.like is not None else ()) if n in group for m in group]
+        way = self._mirrored(n)
+        like = self.like.telling[way] if self.like is not None and way else ()
         far = [times * n + more for times, more in FAR if n < LARGE]
         near = [other for more in AROUND for other in (n - more, n + more)]
         mine = next((left.part for left in self.left if _holds(left.part, n)), EVERY)
