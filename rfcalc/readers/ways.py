@@ -31,6 +31,7 @@ ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is tol
 MOST_OF_WAY = 12
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
 CONFIRMED = 3  # further readings of each way
+MOST_FAR = 8192  # a size that takes a way of its own
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
 FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
@@ -139,15 +140,18 @@ class _Ways:
             if len(found) > MOST_WAYS:
                 raise untold("code", f"it takes more than {MOST_WAYS} ways")
             n = self._first()
+            least = min([_size(part, part.values.first) for part, *_ in self.left if _holds(part, n)])
+            if least > MOST_FAR:
+                raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
         return found
 
     def _first(self) -> int:
         """A size that is left: the one of the inputs first, then one whose way most readings took, then the least."""
-        for group in ([self.size], *(self.like.telling.values() if self.like is not None else ())):
-            for n in group:
-                if self.is_left(n):
-                    return n
+        mirrored = self.like.telling.values() if self.like is not None else ()
+        for n in (self.size, *[n for group in mirrored for n in group]):
+            if self.is_left(n):
+                return n
         taken: dict[Any, list[int]] = {}
         for n, known in self.known.items():
             if isinstance(known, Reading) and self.is_left(n):
