@@ -20,6 +20,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import watching
+from rfcalc.core.stand_ins import learned, standing_in
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.readers.torch.disguise import Disguise, told
@@ -41,20 +43,20 @@ from rfcalc.readers.torch.untouched import untouched
 
 
 class Parts(NamedTuple):
-    """The modules of a module by their paths, its parameters by their names, its buffers: each walk goes through all
+    """The modules of a module by their paths, its parameters and buffers by their names: each walk goes through all
     modules, so they are looked for once."""
 
     modules: tuple[tuple[str, torch.nn.Module], ...]
     parameters: tuple[tuple[str, torch.nn.Parameter], ...]
-    buffers: tuple[torch.Tensor, ...]
+    buffers: tuple[tuple[str, torch.Tensor], ...]
 
     @classmethod
     def of(cls, module: torch.nn.Module) -> Parts:
-        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.buffers()))
+        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.named_buffers()))
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        return (*(p for _, p in self.parameters), *self.buffers)
+        return tuple([t for _, t in (*self.parameters, *self.buffers)])
 
 
 class Recording(NamedTuple):
@@ -82,6 +84,25 @@ def record(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bo
     Raises:
         RfcalcError: the module cannot be run without data, or not with these inputs; with torch's reason in a line.
     """
+    if watching() is None:
+        return _run(module, call, training, exact)
+    for _ in range(MOST_STAND_INS):
+        with standing_in() as found:
+            try:
+                recorded = _run(module, call, training, exact)
+            except RfcalcError:
+                if not learned(found):
+                    raise
+                continue
+            if not learned(found):
+                return recorded
+    return recorded
+
+
+MOST_STAND_INS = 4  # runs in which code is found to hide lengths
+
+
+def _run(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
     try:
         return _recorded(module, call, training, exact)
     except _Asked:  # perhaps of something large that no input reaches
@@ -126,13 +147,15 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
+            disguise.given = {id(tensor): name for name, tensor in given.items()}
+            stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
-            failed.reached = len(recorder.steps)
+            failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
@@ -168,6 +191,29 @@ def _python_dispatcher() -> Any:
     from torch._dispatch.python import enable_python_dispatcher
 
     return enable_python_dispatcher()
+
+
+@contextmanager
+def _called_at_once() -> Iterator[None]:
+    """Meanwhile a recorder is called with an operator's arguments as they are: before it calls a mode, PyTorch takes
+    all of them apart, to tell the types of tensors that have a mode of their own, which a recorder does not ask for.
+    That costs as much as what the recorder does itself."""
+    utils: Any = torch._library.utils
+    usual = getattr(utils, "handle_dispatch_mode", None)
+    if usual is None:  # another version of PyTorch
+        yield
+        return
+
+    def handle_dispatch_mode(mode: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(mode) is Recorder:
+            return mode.__torch_dispatch__(func, (), args, kwargs)
+        return usual(mode, func, *args, **kwargs)
+
+    utils.handle_dispatch_mode = handle_dispatch_mode
+    try:
+        yield
+    finally:
+        utils.handle_dispatch_mode = usual
 
 
 def lazy(module: torch.nn.Module) -> bool:
