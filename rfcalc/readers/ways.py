@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.lengths import Condition, Watched, watched, written
+from rfcalc.core.lengths import Condition, Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
@@ -21,7 +21,7 @@ from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.again import predicted, ran_past, read, untold
-from rfcalc.readers.guards import deliberate
+from rfcalc.readers.guards import raised
 from rfcalc.readers.target import Target
 
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
@@ -182,17 +182,29 @@ class _Ways:
             return Left(part, way, c.position, c.error)
         number = c.error.number
         taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
-        read = self.known.get(c.first) or self.read(c.first)
-        asked = self.asked[c.first].conditions
-        if (
-            isinstance(read, RfcalcError)
-            and deliberate(read)
-            and len(asked) == number + 1
-            and _parts(taken, asked) == number
-        ):
+        self.read(c.first)
+        if _parts(taken, self.asked[c.first].conditions) == number and self._raises(part, number):
             return Left(part, way._replace(following=way.following.refusing(number)), c.position, c.error)
         before = next(left for left in self.left if _holds(left.part, c.first))
         return before._replace(part=part)
+
+    def _raises(self, part: Part, number: int) -> bool:
+        """Whether code raises an error wherever it gets an answer as at the sizes of a part: whatever it asks until
+        then must be the same at several of them."""
+        first, last = part.values
+        far = first + _turns(part.modulus) if last is None else last
+        tried = sorted({t for t in (first, first + 1, first + 2, far) if last is None or t <= last})
+        found = []
+        for n in [_size(part, t) for t in tried]:
+            refused = self.read(n)
+            if not (isinstance(refused, RfcalcError) and raised(refused)):
+                return False
+            asked = self.asked[n].conditions
+            rest = [
+                (c.where, c.holds, written(c.asked), *(a.value for a in atoms(c.asked))) for c in asked[number + 1 :]
+            ]
+            found.append(rest)
+        return all(rest == found[0] for rest in found) and (len(found) > 2 or not found[0] or last is not None)
 
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]
