@@ -64,6 +64,6 @@ def rounded(above: Any, below: Any) -> Any:
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
-    "up": lambda a, b: -(-a // b), "even": rounded,
+    "max": max, "min": min, "up": lambda a, b: -(-a // b), "even": rounded,
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip

@@ -80,7 +80,7 @@ class Watched(NamedTuple):
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
         if type(value) is Length:
-            self.given.append(Given(steps, value.made, _plain(value)))
+            self.given.append(Given(steps, value.made, plain(value)))
         elif isinstance(value, (tuple, list)):
             for part in value:
                 self.gives(steps, part)
@@ -100,7 +100,7 @@ _noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing
 
 
 @contextmanager
-def watched(framework: str) -> Iterator[Watched]:
+def watched(framework: str = "torch") -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
     found = Watched([], [], [], framework, [], {})
     token = _watching.set(found)
@@ -177,22 +177,22 @@ class Length(int):
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Length):
-            return Share(_plain(self) / _plain(other), self, other)
+            return Share(plain(self) / plain(other), self, other)
         return _shared("/", self, other) if isinstance(other, (int, float)) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _lose(_unfollowed(other) / _plain(self), other, self)
+        return _lose(_unfollowed(other) / plain(self), other, self)
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is None and type(other) is int and 0 < other <= 4:
             return self if other == 1 else self * self ** (other - 1)
-        return _lose(pow(_plain(self), _unfollowed(other), modulus), self, other)
+        return _lose(pow(plain(self), _unfollowed(other), modulus), self, other)
 
     def __abs__(self) -> Any:
         return self if self >= 0 else -self
 
     def __round__(self, digits: Any = None) -> Any:
-        return self if digits is None or digits >= 0 else _lose(round(_plain(self), digits), self)
+        return self if digits is None or digits >= 0 else _lose(round(plain(self), digits), self)
 
     def __trunc__(self) -> Any:
         return self
@@ -205,7 +205,7 @@ class Length(int):
 
     def __int__(self) -> Any:
         noticed(_caller(), "int")
-        return _lose(_plain(self), self)
+        return _lose(plain(self), self)
 
     def __neg__(self) -> Any:
         return _computed("-", 0, self)
@@ -239,7 +239,7 @@ class Length(int):
         return int.__hash__(self)
 
     def __reduce__(self) -> Any:
-        return int, (_plain(self),)
+        return int, (plain(self),)
 
     def __deepcopy__(self, memo: Any) -> Length:
         return self
@@ -269,7 +269,7 @@ class Share(float):
         return self._rounded("even", round) if digits is None else _lose(round(_float(self), digits), self)
 
     def _rounded(self, how: str, rounding: Callable[[float], int]) -> Any:
-        return Length(rounding(_float(self)), Expression(how, *map(_made, self.parts)))
+        return Length(rounding(_float(self)), Expression(how, *map(made_of, self.parts)))
 
     def __int__(self) -> Any:
         noticed(_caller(), "int")
@@ -349,7 +349,7 @@ def _shared(how: str, left: Any, right: Any) -> Any:
 
 
 def _unfollowed(value: Any) -> Any:
-    return _float(value) if isinstance(value, Share) else _plain(value)
+    return _float(value) if isinstance(value, Share) else plain(value)
 
 
 def _weighed(how: str, left: Any, right: Any) -> Any:
@@ -359,17 +359,20 @@ def _weighed(how: str, left: Any, right: Any) -> Any:
     if one is None or two is None:
         return _lose(holds, left, right)
     (a, b), (c, d) = one, two
-    _note(Expression(how, _made(_times(a, d)), _made(_times(c, b))), holds)
+    _note(Expression(how, made_of(_times(a, d)), made_of(_times(c, b))), holds)
     return holds
 
 
-def _made(value: Any) -> Value:
+def made_of(value: Any) -> Value:
     if isinstance(value, Length):
         return value.made
     return bool(value) if isinstance(value, bool) else value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A length as any other whole number; of several, each."""
+    if type(value) is tuple:
+        return tuple(map(plain, value))
     return int.__add__(value, 0) if isinstance(value, Length) else value
 
 
@@ -380,8 +383,8 @@ def _computed(how: str, left: Any, right: Any) -> Any:
             return _shared(how, left, right)
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
-        return _lose(OPERATIONS[how](_plain(left), _unfollowed(right)), left, right)
-    return Length(OPERATIONS[how](_plain(left), _plain(right)), Expression(how, _made(left), _made(right)))
+        return _lose(OPERATIONS[how](plain(left), _unfollowed(right)), left, right)
+    return Length(OPERATIONS[how](plain(left), plain(right)), Expression(how, made_of(left), made_of(right)))
 
 
 def _compared(how: str, left: Length, right: Any) -> Any:
@@ -389,8 +392,8 @@ def _compared(how: str, left: Length, right: Any) -> Any:
         return NotImplemented
     if not isinstance(right, int):
         return _weighed(how, left, right)
-    holds = OPERATIONS[how](_plain(left), _plain(right))
-    _note(Expression(how, _made(left), _made(right)), holds)
+    holds = OPERATIONS[how](plain(left), plain(right))
+    _note(Expression(how, made_of(left), made_of(right)), holds)
     return holds
 
 
@@ -400,9 +403,15 @@ def _note(asked: Expression, holds: bool) -> None:
         watched.conditions.append(Condition(_where(), asked, holds))
 
 
+def beyond(bound: Any, length: Any) -> None:
+    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
+    if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
+        _ = length < bound if bound >= 0 else length < -bound
+
+
 def _caller() -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rfcalc."):
         frame = frame.f_back
     return frame
 
@@ -418,16 +427,16 @@ def _lose(value: Any, *parts: Any) -> Any:
     if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         made: Value = None
         for part in parts:
-            made = Expression("lost", made, Expression("lost", *map(_made, getattr(part, "parts", (part, None)))))
+            made = Expression("lost", made, Expression("lost", *map(made_of, getattr(part, "parts", (part, None)))))
         watched.lost.append(Lost(_where(), made))
     return value
 
 
 def _losing(kind: type, name: str) -> None:
-    plain = getattr(kind.__base__, name)
+    usual = getattr(kind.__base__, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        return _lose(plain(self, *args), self, *args)
+        return _lose(usual(self, *args), self, *args)
 
     setattr(kind, name, lose)
 

@@ -1,5 +1,6 @@
 """What stands in, in code that is watched, for what would hide lengths: for Python's `int`, which makes a plain number
-of one, and for caches, which give an answer that another length was asked for.
+of one, for `max` and `min`, which ask which one is larger, and for caches, which give an answer that another length was
+asked for.
 
 Only the names of the modules are changed that did it, and only while their code runs; `int` only where the module does
 nothing with it but call it and ask whether something is one. Imports nothing foreign.
@@ -8,15 +9,16 @@ nothing with it but call it and ask whether something is one. Imports nothing fo
 from __future__ import annotations
 
 import ast
+import builtins
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import _lru_cache_wrapper, lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rfcalc.core.lengths import Length, Share, noticing
+from rfcalc.core.lengths import Expression, Length, Share, made_of, noticing, plain
 
 Names = dict[str, Any]
 _known: dict[tuple[int, str], tuple[Names, Any]] = {}  # by the namespace and the name: what stands in for it
@@ -42,11 +44,35 @@ class Whole(int, metaclass=_Kind):
 @contextmanager
 def standing_in() -> Iterator[list[tuple[FrameType, str]]]:
     """What is known stands in meanwhile; notes what more could."""
-    with ExitStack() as stack, noticing() as found:
+    with ExitStack() as stack, _extremes(), noticing() as found:
         for (_, name), (names, value) in list(_known.items()):
             stack.callback(_restore, names, name, names.get(name, _known))
             names[name] = value
         yield found
+
+
+@contextmanager
+def _extremes() -> Iterator[None]:
+    """The larger and the smaller one of lengths are computed meanwhile as numbers are, and not asked for."""
+    before = builtins.max, builtins.min
+    builtins.max, builtins.min = _extreme("max", max), _extreme("min", min)
+    try:
+        yield
+    finally:
+        builtins.max, builtins.min = before
+
+
+def _extreme(how: str, usual: Callable[..., Any]) -> Callable[..., Any]:
+    def extreme(*args: Any, **more: Any) -> Any:
+        values = args if len(args) > 1 else (*args[0],) if args else ()
+        if more or not any(type(v) is Length for v in values) or not all(isinstance(v, int) for v in values):
+            return usual(*((values,) if len(args) == 1 else args), **more)
+        made = made_of(values[0])
+        for value in values[1:]:
+            made = Expression(how, made, made_of(value))
+        return Length(usual(map(plain, values)), made)
+
+    return extreme
 
 
 def _restore(names: Names, name: str, before: Any) -> None:

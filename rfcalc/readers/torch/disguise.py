@@ -17,7 +17,7 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Length, watching
+from rfcalc.core.lengths import Asked, Length, beyond, watching
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
 
@@ -29,6 +29,7 @@ class Disguise(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
+        self.given: dict[int, str] = {}  # the inputs, by identity
         self.sizes_asked = False  # whether the code may have seen a size of something without data
         self.watched = watching()
         if self.watched is not None:
@@ -74,7 +75,24 @@ class Disguise(TorchFunctionMode):
         else:
             return out
         self.watched.maps.append((steps, args[0]))
+        if (name := self.given.get(id(args[0]))) is not None and args[0].dim() > 2:
+            self.watched.places.update({(number, axis): (name, axis - 1) for axis in range(1, args[0].dim())})
         return found
+
+    def sliced(self, x: torch.Tensor, at: Any) -> None:
+        """Note that slices end where a tensor ends: a bound may lie beyond it."""
+        if not any(isinstance(i, slice) for i in at) or any(isinstance(i, (list, torch.Tensor)) for i in at):
+            return
+        lengths: Any = x.shape
+        if self.blank(x):
+            lengths = self._remembering(_T.shape.__get__, (x,), {}, lengths)
+        axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
+        for i in at:
+            if isinstance(i, slice) and axis < len(lengths):
+                for bound in (i.start, i.stop):
+                    if isinstance(bound, int):
+                        beyond(bound, lengths[axis])
+            axis += x.dim() - consumed if i is Ellipsis else i is not None
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
@@ -176,6 +194,8 @@ def _new_tensor(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
 def _item(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
     """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values."""
     x, at, *rest = args
+    if mode.watched is not None:
+        mode.sliced(x, at if isinstance(at, tuple) else (at,))
     if x.is_meta:
         if isinstance(at, list) or type(at).__module__ == "numpy":
             at = (at,)

@@ -127,7 +127,8 @@ def from_torch(
     network.source.in_place = in_place(recording, steps)
     network.source.computed = computed(graph, recording, named, steps)
     network.source.amounts = amounts(graph, recording, steps)
-    network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
+    if not any(isinstance(m, torch.jit.ScriptModule) for _, m in recording.parts.modules):  # these ask unheard
+        network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
     own = {id(p) for _, p in recording.parts.parameters}
     used = [t for step in recording.steps for t in step.given]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}

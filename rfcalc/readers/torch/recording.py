@@ -43,20 +43,20 @@ from rfcalc.readers.torch.untouched import untouched
 
 
 class Parts(NamedTuple):
-    """The modules of a module by their paths, its parameters by their names, its buffers: each walk goes through all
+    """The modules of a module by their paths, its parameters and buffers by their names: each walk goes through all
     modules, so they are looked for once."""
 
     modules: tuple[tuple[str, torch.nn.Module], ...]
     parameters: tuple[tuple[str, torch.nn.Parameter], ...]
-    buffers: tuple[torch.Tensor, ...]
+    buffers: tuple[tuple[str, torch.Tensor], ...]
 
     @classmethod
     def of(cls, module: torch.nn.Module) -> Parts:
-        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.buffers()))
+        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.named_buffers()))
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        return (*(p for _, p in self.parameters), *self.buffers)
+        return tuple([t for _, t in (*self.parameters, *self.buffers)])
 
 
 class Recording(NamedTuple):
@@ -147,6 +147,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
+            disguise.given = {id(tensor): name for name, tensor in given.items()}
             stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
@@ -154,7 +155,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
-            failed.reached = len(recorder.steps)
+            failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
