@@ -27,6 +27,7 @@ LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
+Solved = dict[tuple[int, tuple[tuple[Any, ...], ...]], list[Any]]
 
 
 class Guard(Protocol):
@@ -51,6 +52,9 @@ class Following:
         masked: whether masks that differ from size to size were left out: sizes are told, but not what is read.
         valued: a node that works with a number which the code computes from a size; no size hangs on it, values do.
         certainty: how all rules and checks were told.
+
+    Attributes:
+        solved: by axis and input shapes, the classes of sizes, where they are known already.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Following:
         self.masked = masked
         self.valued = valued
         self.certainty = certainty
+        self.solved: Solved = {}
 
     @property
     def follows(self) -> bool:
