@@ -88,6 +88,9 @@ class Flatten(Layer):
         after: list[tuple[int | None, Index]] = [(i - last + first, STEP) for i in range(last + 1, len(x.dims))]
         return ((*before, *merged, *after),)
 
+    def sized(self, y: Shape) -> Layer:  # type: ignore[override]
+        return Reshape(y.dims, y.channel)
+
     def notation(self, exact: bool = False) -> str:
         if (self.start, self.end) == (0, -1):
             return "flatten"
@@ -163,6 +166,9 @@ class Reshape(Layer):
                 )
             dims[at] = dims[at] * m // n
         return Reshape(tuple(dims), self.channel) if new != old else self
+
+    def sized(self, y: Shape) -> Reshape:
+        return Reshape(y.dims, y.channel)
 
     def stretched(self, axis: int, length: Size) -> Reshape:
         return Reshape((*self.dims[:axis], length, *self.dims[axis + 1 :]), self.channel)

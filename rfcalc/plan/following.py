@@ -186,7 +186,11 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
             nodes[position - arity] = node._replace(layer=layers[0])
         if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
             layers, masked = [layer.unmasked() or layer for layer in layers], True
-        if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
+        if (
+            len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1
+            or len({type(x) for x in layers}) > 1
+            or any(layer.row_major for layer in layers)  # which axes are merged tells nothing
+        ):
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if watched and len(sources) == 1:
             before = [r.shapes[sources[0]] for r in readings]

@@ -39,6 +39,7 @@ class Operation(NamedTuple):
     frame: Frame
     views: bool  # whether its result shares memory with its first argument
     writes: bool  # whether it writes over its first argument
+    merging: bool = False  # whether code, whose lengths are watched, says that it merges the first axis with the next
 
     @property
     def operator(self) -> str:
