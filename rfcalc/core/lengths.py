@@ -4,7 +4,7 @@ Code that takes another way at other sizes (windows that are padded, a shift tha
 asks for that first: it compares lengths. While code is `watched`, each length of a map that it is given is a `Length`,
 an `int` that notes every comparison with its outcome. One reading then says for which sizes the code goes the same way.
 
-Imports nothing from the project, and no framework.
+Imports no framework.
 """
 
 from __future__ import annotations
@@ -19,48 +19,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-Value = Any  # a number (or whatever else a length is compared with), or an Asked, or an Expression
-
-
-class Asked(NamedTuple):
-    """A length that code asked a map for: how many operators had run by then, and what it was."""
-
-    steps: int
-    value: int
-
-
-class Expression(NamedTuple):
-    """What code computed from lengths: an operation of whole numbers on two values."""
-
-    how: str
-    left: Value
-    right: Value
-
-
-def atoms(made: Value) -> Iterator[Asked]:
-    """The lengths in an expression, in order."""
-    if isinstance(made, Asked):
-        yield made
-    elif isinstance(made, Expression):
-        yield from atoms(made.left)
-        yield from atoms(made.right)
-
-
-def evaluated(made: Value, values: Iterator[Any]) -> Any:
-    """What an expression is where its lengths, in order, have these values."""
-    if isinstance(made, Asked):
-        return next(values)
-    if isinstance(made, Expression):
-        left = evaluated(made.left, values)
-        return OPERATIONS[made.how](left, evaluated(made.right, values))
-    return made
-
-
-def written(asked: Value) -> Any:
-    """An expression with its lengths left out."""
-    if isinstance(asked, Expression):
-        return (asked.how, written(asked.left), written(asked.right))
-    return None if isinstance(asked, Asked) else asked
+from rfcalc.core.expressions import OPERATIONS
+from rfcalc.core.expressions import Asked as Asked
+from rfcalc.core.expressions import Expression as Expression
+from rfcalc.core.expressions import Value as Value
+from rfcalc.core.expressions import atoms as atoms
+from rfcalc.core.expressions import evaluated as evaluated
+from rfcalc.core.expressions import written as written
 
 
 class Condition(NamedTuple):
@@ -72,11 +37,13 @@ class Condition(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A length that code computed and gave to an operator: how many operators had run by then, and its value."""
+    """A length that code computed and gave to an operator: how many operators had run before and after the call, and
+    its value."""
 
     steps: int
     made: Value
     value: int
+    until: int = 0
 
 
 class Lost(NamedTuple):
@@ -93,16 +60,28 @@ class Watched(NamedTuple):
     given: list[Given]
     lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
     framework: str  # the package whose own code asks on behalf of operators
+    maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
+    places: dict[
+        tuple[int, int], tuple[str, int]
+    ]  # of a map that was asked and its axis: the node's name, and its axis
+    as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
+        self.maps.clear()
+        self.places.clear()
         self.conditions.clear()
         self.given.clear()
         self.lost.clear()
 
+    def ran(self, since: int, until: int) -> None:
+        """Note how many operators had run when the calls were done that were given something `since`."""
+        for i in range(since, len(self.given)):
+            self.given[i] = self.given[i]._replace(until=until)
+
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
         if type(value) is Length:
-            self.given.append(Given(steps, value.made, _plain(value)))
+            self.given.append(Given(steps, value.made, plain(value)))
         elif isinstance(value, (tuple, list)):
             for part in value:
                 self.gives(steps, part)
@@ -112,19 +91,19 @@ class Watched(NamedTuple):
             self.gives(steps, [*value.values()])
 
 
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
-    "up": lambda a, b: -(-a // b),
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+FLOATS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
 
+
 _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
+_noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing", default=None)
 
 
 @contextmanager
-def watched(framework: str) -> Iterator[Watched]:
+def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework)
+    found = Watched([], [], [], framework, [], {}, as_written)
     token = _watching.set(found)
     try:
         yield found
@@ -134,6 +113,30 @@ def watched(framework: str) -> Iterator[Watched]:
 
 def watching() -> Watched | None:
     return _watching.get()
+
+
+def as_written() -> bool:
+    """Whether what code does is told step by step: what comes to nothing at one size does not at others."""
+    found = _watching.get()
+    return found is not None and found.as_written
+
+
+@contextmanager
+def noticing() -> Iterator[list[tuple[FrameType, str]]]:
+    """Where code meanwhile made a plain number of a length ("int"), or looked one up among answers that it keeps
+    ("cache")."""
+    found: list[tuple[FrameType, str]] = []
+    token = _noticing.set(found)
+    try:
+        yield found
+    finally:
+        _noticing.reset(token)
+
+
+def noticed(frame: FrameType, what: str) -> None:
+    found = _noticing.get()
+    if found is not None:
+        found.append((frame, what))
 
 
 class Length(int):
@@ -180,8 +183,36 @@ class Length(int):
         return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
-        quotient = _plain(self) / _plain(other)
-        return Share(quotient, self, other) if isinstance(other, int) else _lose(quotient, self, other)
+        if isinstance(other, Length):
+            return Share(plain(self) / plain(other), self, other)
+        return _shared("/", self, other) if isinstance(other, (int, float)) else NotImplemented
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _lose(_unfollowed(other) / plain(self), other, self)
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        if modulus is None and type(other) is int and 0 < other <= 4:
+            return self if other == 1 else self * self ** (other - 1)
+        return _lose(pow(plain(self), _unfollowed(other), modulus), self, other)
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    def __round__(self, digits: Any = None) -> Any:
+        return self if digits is None or digits >= 0 else _lose(round(plain(self), digits), self)
+
+    def __trunc__(self) -> Any:
+        return self
+
+    def __ceil__(self) -> Any:
+        return self
+
+    def __floor__(self) -> Any:
+        return self
+
+    def __int__(self) -> Any:
+        noticed(_caller(), "int")
+        return _lose(plain(self), self)
 
     def __neg__(self) -> Any:
         return _computed("-", 0, self)
@@ -211,17 +242,19 @@ class Length(int):
         return bool(_compared("!=", self, 0))
 
     def __hash__(self) -> int:
+        noticed(_caller(), "cache")
         return int.__hash__(self)
 
     def __reduce__(self) -> Any:
-        return int, (_plain(self),)
+        return int, (plain(self),)
 
     def __deepcopy__(self, memo: Any) -> Length:
         return self
 
 
 class Share(float):
-    """A length divided by a whole number, until it is rounded to one."""
+    """A length divided by a whole number, exactly, until it is rounded to a whole one: with whole numbers and halves,
+    quarters … added, and times powers of two, the float that Python computes is rounded as the fraction is."""
 
     parts: tuple[Any, Any]
 
@@ -231,54 +264,161 @@ class Share(float):
         return share
 
     def __ceil__(self) -> Any:
-        return _rounded("up", self, math.ceil)
+        return self._rounded("up", math.ceil)
 
     def __floor__(self) -> Any:
-        return _rounded("//", self, math.floor)
+        return self._rounded("//", math.floor)
+
+    def __trunc__(self) -> Any:
+        return self._rounded("//", math.floor) if self >= 0 else self._rounded("up", math.ceil)
+
+    def __round__(self, digits: Any = None) -> Any:
+        return self._rounded("even", round) if digits is None else _lose(round(_float(self), digits), self)
+
+    def _rounded(self, how: str, rounding: Callable[[float], int]) -> Any:
+        return Length(rounding(_float(self)), Expression(how, *map(made_of, self.parts)))
+
+    def __int__(self) -> Any:
+        noticed(_caller(), "int")
+        return _lose(int(_float(self)), self)
+
+    def __neg__(self) -> Any:
+        return _shared("*", self, -1)
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    def __bool__(self) -> bool:
+        return bool(_weighed("!=", self, 0))
+
+    def is_integer(self) -> bool:
+        above, below = self.parts
+        return bool(above % below == 0)
 
     def __hash__(self) -> int:
         return float.__hash__(self)
 
+    def __reduce__(self) -> Any:
+        return float, (_float(self),)
 
-def _rounded(how: str, share: Share, rounding: Callable[[float], int]) -> Any:
-    """A quotient rounded as code does it: exact below 2**53."""
-    return Length(rounding(float.__add__(share, 0.0)), Expression(how, *map(_made, share.parts)))
+    def __deepcopy__(self, memo: Any) -> Share:
+        return self
 
 
-def _made(value: Any) -> Value:
+LARGEST_PART = 1 << 20  # of which a float is a multiple
+
+
+def _float(value: Any) -> float:
+    return float.__add__(value, 0.0)
+
+
+def _fraction(value: Any) -> tuple[Any, Any] | None:
+    """What is above and below the line of a number; None where it is no fraction with a positive whole number below."""
+    if isinstance(value, Share):
+        above, below = value.parts
+        return (above, below) if type(below) is int and below > 0 else None
+    if isinstance(value, int):
+        return value, 1
+    if isinstance(value, float) and math.isfinite(value):
+        above, below = value.as_integer_ratio()
+        return (above, below) if below <= LARGEST_PART else None
+    return None
+
+
+def _even(whole: Any) -> bool:
+    """Whether a fraction is a float exactly: what is below the line is a power of two."""
+    return type(whole) is int and whole & (whole - 1) == 0
+
+
+def _times(a: Any, b: Any) -> Any:
+    return a if type(b) is int and b == 1 else b if type(a) is int and a == 1 else a * b
+
+
+def _shared(how: str, left: Any, right: Any) -> Any:
+    """Floats that are made of lengths."""
+    value = FLOATS[how](_unfollowed(left), _unfollowed(right))
+    one, two = _fraction(left), _fraction(right)
+    if one is None or two is None:
+        return _lose(value, left, right)
+    (a, b), (c, d) = one, two
+    if how in "+-" and (_even(b) or _even(d)):
+        added = _times(a, d) + _times(c, b) if how == "+" else _times(a, d) - _times(c, b)
+        return Share(value, added, b * d)
+    if how == "*" and (
+        (_even(b) and _even(d))
+        or (type(c) is int and _even(abs(c)) and _even(d))
+        or (type(a) is int and _even(abs(a)) and _even(b))
+    ):
+        return Share(value, _times(a, c), b * d)
+    if how == "/" and type(c) is int and c > 0:
+        return Share(value, _times(a, d), b * c)
+    return _lose(value, left, right)
+
+
+def _unfollowed(value: Any) -> Any:
+    return _float(value) if isinstance(value, Share) else plain(value)
+
+
+def _weighed(how: str, left: Any, right: Any) -> Any:
+    """A comparison with a fraction."""
+    holds = OPERATIONS[how](_unfollowed(left), _unfollowed(right))
+    one, two = _fraction(left), _fraction(right)
+    if one is None or two is None:
+        return _lose(holds, left, right)
+    (a, b), (c, d) = one, two
+    _note(Expression(how, made_of(_times(a, d)), made_of(_times(c, b))), holds)
+    return holds
+
+
+def made_of(value: Any) -> Value:
     if isinstance(value, Length):
         return value.made
     return bool(value) if isinstance(value, bool) else value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A length as any other whole number; of several, each."""
+    if type(value) is tuple:
+        return tuple(map(plain, value))
     return int.__add__(value, 0) if isinstance(value, Length) else value
 
 
 def _computed(how: str, left: Any, right: Any) -> Any:
     if not (isinstance(left, int) and isinstance(right, int)):
         other = right if isinstance(left, Length) else left
+        if isinstance(other, float) and how in FLOATS:
+            return _shared(how, left, right)
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
-        return _lose(OPERATIONS[how](_plain(left), _plain(right)), left, right)
-    return Length(OPERATIONS[how](_plain(left), _plain(right)), Expression(how, _made(left), _made(right)))
+        return _lose(OPERATIONS[how](plain(left), _unfollowed(right)), left, right)
+    return Length(OPERATIONS[how](plain(left), plain(right)), Expression(how, made_of(left), made_of(right)))
 
 
 def _compared(how: str, left: Length, right: Any) -> Any:
     if not isinstance(right, (int, float)):
         return NotImplemented
-    holds = OPERATIONS[how](_plain(left), _plain(right))
     if not isinstance(right, int):
-        return _lose(holds, left, right)
+        return _weighed(how, left, right)
+    holds = OPERATIONS[how](plain(left), plain(right))
+    _note(Expression(how, made_of(left), made_of(right)), holds)
+    return holds
+
+
+def _note(asked: Expression, holds: bool) -> None:
     watched = watching()
     if watched is not None:
-        watched.conditions.append(Condition(_where(), Expression(how, _made(left), _made(right)), holds))
-    return holds
+        watched.conditions.append(Condition(_where(), asked, holds))
+
+
+def beyond(bound: Any, length: Any) -> None:
+    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
+    if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
+        _ = length < bound if bound >= 0 else length < -bound
 
 
 def _caller() -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rfcalc."):
         frame = frame.f_back
     return frame
 
@@ -294,24 +434,46 @@ def _lose(value: Any, *parts: Any) -> Any:
     if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         made: Value = None
         for part in parts:
-            made = Expression("lost", made, Expression("lost", *map(_made, getattr(part, "parts", (part, None)))))
+            made = Expression("lost", made, Expression("lost", *map(made_of, getattr(part, "parts", (part, None)))))
         watched.lost.append(Lost(_where(), made))
     return value
 
 
 def _losing(kind: type, name: str) -> None:
-    plain = getattr(kind.__base__, name)
+    usual = getattr(kind.__base__, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        return _lose(plain(self, *args), self, *args)
+        return _lose(usual(self, *args), self, *args)
 
     setattr(kind, name, lose)
 
 
-for _name in ("int", "float", "pow", "rpow", "and", "or", "xor", "lshift", "rshift", "abs", "round", "invert", "trunc"):
-    _losing(Length, f"__{_name}__")
+def _computing(name: str, how: str) -> None:
+    back = name.startswith("r")
+
+    def compute(self: Share, other: Any) -> Any:
+        if not isinstance(other, (int, float)):
+            return _lose(NotImplemented, self)
+        return _shared(how, other, self) if back else _shared(how, self, other)
+
+    setattr(Share, f"__{name}__", compute)
+
+
+def _comparing(name: str, how: str) -> None:
+    def compare(self: Share, other: Any) -> Any:
+        return _weighed(how, self, other) if isinstance(other, (int, float)) else NotImplemented
+
+    setattr(Share, f"__{name}__", compare)
+
+
+for _name, _how in {"add": "+", "radd": "+", "sub": "-", "rsub": "-", "mul": "*", "rmul": "*", "truediv": "/"}.items():
+    _computing(_name, _how)
+for _name, _how in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    _comparing(_name, _how)
 for _name in (
-    *("int", "trunc", "round", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "mod"),
-    *("lt", "le", "gt", "ge", "eq", "ne", "bool", "pow", "neg", "abs"),
+    *("float", "rpow", "and", "rand", "or", "ror", "xor", "rxor", "lshift", "rlshift", "rshift", "rrshift", "invert"),
+    "rdivmod",
 ):
+    _losing(Length, f"__{_name}__")
+for _name in ("rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "divmod", "rdivmod", "pow", "rpow"):
     _losing(Share, f"__{_name}__")

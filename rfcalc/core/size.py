@@ -258,7 +258,7 @@ def native(value: Any) -> Any:
     if kind is int or kind is str or kind is bool or value is None:
         return value
     if kind is tuple or kind is list:
-        return tuple(map(native, value))
+        return tuple(value) if set(map(type, value)) == {int} else tuple(map(native, value))
     return native(value.tolist()) if hasattr(value, "tolist") else value  # an array, or one of its numbers
 
 

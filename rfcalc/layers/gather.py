@@ -47,9 +47,10 @@ class Gather(Layer):
         if self.positions is None:
             return
         given = (self.positions,) if is_number(self.positions) else tuple(self.positions)
-        if not given or not all(is_number(p) and p >= 0 for p in given):
+        whole = set(map(type, given)) <= {int} or all(map(is_number, given))
+        if not given or not whole or min(given) < 0:
             raise LayerError(f"{self.positions!r} are not positions", why="they are whole numbers, counted from 0")
-        store(self, positions=tuple(int(p) for p in given))
+        store(self, positions=tuple(map(int, given)))
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -7,14 +7,14 @@ it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
-from rfcalc.plan.regrouping import found_behind, is_view, may_be_nothing, written_for
+from rfcalc.plan.regrouping import Views, found_behind, is_view, may_be_nothing, written_for
 
 RUNS = (3, 1)  # padding alone, or between an exchange of axes and its inverse
 LONGEST = 8  # nodes of a run of views
@@ -48,16 +48,23 @@ class Line(NamedTuple):
         return cls(reading, (*(-1 for _ in reading.network.inputs), *made))
 
 
-def aligned(readings: Sequence[Reading]) -> tuple[list[Reading], tuple[int, ...]]:
-    """The readings with the nodes of all of them, and the steps of the first one.
+def aligned(
+    readings: Sequence[Reading], watched: bool = False
+) -> tuple[list[Reading], tuple[int, ...], list[tuple[int, ...]]]:
+    """The readings with the nodes of all of them, the steps of the first one, and where each reading's own positions
+    are now.
+
+    Args:
+        watched: whether it is known what the code asked and made of lengths; else views are compared as they are.
 
     Raises:
         Unfollowed: they differ in more than padding and slices that come to nothing.
     """
     model = Line.of(readings[0])
     for reading in readings[1:]:
-        model = _merged(model, reading)[0]
-    return [_merged(model, reading)[1] for reading in readings], model.steps
+        model = _merged(model, reading, watched)[0]
+    found = [_merged(model, reading, watched) for reading in readings]
+    return [reading for _, reading, _ in found], model.steps, [places for _, _, places in found]
 
 
 class _Merge:
@@ -156,9 +163,11 @@ class _Merge:
                 run = written_for(layers, known, self.shapes[1 - side][before], other.shapes[end])
                 if run is None or run.views[-1] != views:
                     continue
+                others = [end if i == count - 1 else _latest(seen, run.views[i], end) for i in range(count)]
+                if not set(range(there + arity, end + 1)) <= set(others):
+                    continue
                 for i in range(count):
-                    alike = [p for p, v in seen.items() if v == run.views[i] and p <= max(end, there + arity - 1)]
-                    stands = own + arity + i, end if i == count - 1 else alike[0] if alike else root
+                    stands = own + arity + i, others[i]
                     both = (layers[i], run.layers[i]), (known[i + 1], run.shapes[i])
                     one, two = (pair if side == 0 else pair[::-1] for pair in both)
                     source = before if i == 0 else len(self.stands) - 1
@@ -188,13 +197,23 @@ class _Merge:
         node, other = one.network.nodes[a - arity], two.network.nodes[b - arity]
         pairs = list(zip(one.network.sources[a - arity], two.network.sources[b - arity], strict=False))
         counts = len(one.network.sources[a - arity]), len(two.network.sources[b - arity])
-        alike = node.layer.kind == other.layer.kind
-        alike = alike or node.layer.sized(one.shapes[a]).kind == other.layer.sized(two.shapes[b]).kind
-        if not alike or counts[0] != counts[1] or not all(p in self.latest for p in pairs):
+        views = node.layer.row_major and other.layer.row_major  # one of them may be told as the other
+        if (
+            (node.layer.kind != other.layer.kind and not views)
+            or counts[0] != counts[1]
+            or not all(p in self.latest for p in pairs)
+        ):
             return False
         sources = tuple(self.latest[pair] for pair in pairs)
         self.put(node.name, sources, at, (node.layer, other.layer), (one.shapes[a], two.shapes[b]))
         return True
+
+    def places(self) -> tuple[int, ...]:
+        """Where the positions of the second reading are now."""
+        found: dict[int, int] = {}
+        for p, (_, other) in enumerate(self.stands):
+            found.setdefault(other, p)
+        return tuple(found[p] for p in range(len(found)))
 
     def made(self, side: int) -> Reading:
         network = self.first.reading.network
@@ -219,11 +238,11 @@ class _Merge:
         return self.latest[a, b]
 
 
-def _merged(first: Line, second: Reading) -> tuple[Line, Reading]:
-    """Two readings with the nodes of both."""
+def _merged(first: Line, second: Reading, watched: bool) -> tuple[Line, Reading, tuple[int, ...]]:
+    """Two readings with the nodes of both, and where the positions of the second one are now."""
     one, two = first.reading.network, second.network
-    if _plan(one) == _plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
-        return first, _renamed(second, one)
+    if plan(one) == plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
+        return first, _renamed(second, one), tuple(range(one.arity + len(one.nodes)))
     if one.arity != two.arity or len(one.outputs) != len(two.outputs):
         raise Unfollowed(one.nodes[0].name, "the code takes or gives back other maps at other sizes")
     merge = _Merge(first, second)
@@ -234,21 +253,21 @@ def _merged(first: Line, second: Reading) -> tuple[Line, Reading]:
             a += count
         elif count := merge.run(1, (a, b)):
             b += count
-        elif any(both := merge.regrouped(0, (a, b), True)):
+        elif watched and any(both := merge.regrouped(0, (a, b), True)):
             a, b = a + both[0], b + both[1]
-        elif any(both := merge.regrouped(1, (a, b), True)):
+        elif watched and any(both := merge.regrouped(1, (a, b), True)):
             a, b = a + both[1], b + both[0]
         elif merge.match((a, b)):
             a, b = a + 1, b + 1
-        elif any(both := merge.regrouped(0, (a, b), False)):
+        elif watched and any(both := merge.regrouped(0, (a, b), False)):
             a += both[0]
-        elif any(both := merge.regrouped(1, (a, b), False)):
+        elif watched and any(both := merge.regrouped(1, (a, b), False)):
             b += both[0]
         else:
             network, at = (one, a) if a < ends[0] else (two, b)
             node = network.nodes[at - one.arity]
             raise Unfollowed(node.name, _differs(first.reading, second, node.layer.kind))
-    return Line(merge.made(0), tuple(merge.steps)), merge.made(1)
+    return Line(merge.made(0), tuple(merge.steps)), merge.made(1), merge.places()
 
 
 def _renamed(reading: Reading, model: Network) -> Reading:
@@ -287,6 +306,11 @@ def _exchange(layer: Layer, inverse: Layer, x: Shape) -> bool:
     return moved != unequal and set(moved.dims) == set(unequal.dims) and inverse.output(moved) == unequal
 
 
+def _latest(seen: Mapping[int, Views], views: Views, end: int) -> int:
+    """The last map up to one that is seen in this way; the first of all where there is none."""
+    return max([p for p, v in seen.items() if v == views and p <= end], default=next(iter(seen)))
+
+
 def _place(layer: Layer) -> Any:
     return ("view" if layer.row_major else layer.kind), layer.given.get("axis")
 
@@ -298,5 +322,6 @@ def _differs(one: Reading, two: Reading, kind: str) -> str:
     return f"the code does something else at {size}{counts}; they part at {kind}"
 
 
-def _plan(network: Network) -> list[Any]:
+def plan(network: Network) -> list[Any]:
+    """The kinds of all nodes, and what each reads."""
     return [(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)]

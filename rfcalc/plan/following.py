@@ -11,27 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
-from rfcalc.core.lengths import Watched, atoms, evaluated, written
+from rfcalc.core.lengths import Watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
-from rfcalc.plan.aligning import Reading, Unfollowed, aligned
+from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
+from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
+MOST_ALIKE = 4  # readings that tell rules, where others have other nodes
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
-
-
-class Rule(NamedTuple):
-    """A number as a function of the shapes of earlier positions, and which ones."""
-
-    value: Callable[[Sequence[Shape]], Any]
-    positions: tuple[int, ...]
 
 
 class Guard(Protocol):
@@ -48,16 +43,6 @@ class OtherWay(ShapeError):
         self.number = check.number
 
 
-class Check(NamedTuple):
-    """What code asked on its way, as a function of the shapes of earlier positions, and the answer that it got."""
-
-    rule: Rule
-    holds: bool
-    where: str
-    number: int  # among all that it asked
-    refuses: bool = False  # whether the code refuses what answers otherwise
-
-
 class Following:
     """A network whose layers follow the sizes of the maps before them.
 
@@ -65,6 +50,7 @@ class Following:
         checks: by position, what code asked before it, of this way through the code.
         masked: whether masks that differ from size to size were left out: sizes are told, but not what is read.
         valued: a node that works with a number which the code computes from a size; no size hangs on it, values do.
+        certainty: how all rules and checks were told.
     """
 
     def __init__(
@@ -75,6 +61,7 @@ class Following:
         checks: Mapping[int, Sequence[Check]] | None = None,
         masked: bool = False,
         valued: str = "",
+        certainty: Certainty = Certainty.INFERRED,
     ) -> None:
         self.network = network
         self.rules = rules
@@ -82,6 +69,17 @@ class Following:
         self.checks = checks or {}
         self.masked = masked
         self.valued = valued
+        self.certainty = certainty
+
+    @property
+    def follows(self) -> bool:
+        """Whether anything hangs on the sizes at all."""
+        return bool(self.rules or self.guards or self.checks)
+
+    def guarded(self, guard: Guard) -> Following:
+        """The same, with one more condition on the sizes of the inputs."""
+        given: dict[str, Any] = {"checks": self.checks, "masked": self.masked, "valued": self.valued}
+        return Following(self.network, self.rules, [*self.guards, guard], **given)
 
     def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
         """The layer of a position behind maps of these shapes."""
@@ -118,7 +116,7 @@ class Following:
         Raises:
             ShapeError: they do not run.
         """
-        if not self.rules and not self.guards and not self.checks:
+        if not self.follows:
             return self.network
         network, arity = self.network, self.network.arity
         shapes = list(inputs)
@@ -144,7 +142,14 @@ class Following:
             for position, found in self.rules.items()
             if (place := places[position]) is not None
         }
-        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else ())
+        checks: dict[int, list[Check]] = {}
+        for position, asked in self.checks.items():
+            place = next((q for q in places[position:] if q is not None), None)
+            for check in asked:
+                if place is None:
+                    break
+                checks.setdefault(place, []).append(check._replace(rule=_elsewhere(check.rule, places)))
+        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else (), checks)
 
 
 def _elsewhere(rule: Rule, places: Sequence[int | None]) -> Rule:
@@ -159,7 +164,8 @@ def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) ->
 
 
 def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Following:
-    """The rules that all readings agree with.
+    """The rules that all readings agree with, or most of them: where numbers are alike by chance (an axis of 1, as many
+    rows as channels), views are told otherwise or come to nothing, and these readings must only give the same outputs.
 
     Args:
         watched: what code asked in each of them, with the same answers, and what it gave to operators.
@@ -167,35 +173,48 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     Raises:
         Unfollowed: something differs that follows no rule.
     """
-    _nothing_lost(watched)
+    nothing_lost(watched)
+    try:
+        return _follow(readings, watched)
+    except Unfollowed:
+        alike: dict[Any, list[int]] = {}
+        for i, reading in enumerate(readings):
+            alike.setdefault(tuple(plan(reading.network)), []).append(i)
+        most = max(alike.values(), key=len)
+        if not MOST_ALIKE <= len(most) < len(readings):
+            raise
+        return _follow([readings[i] for i in most], [watched[i] for i in most] if watched else ())
+
+
+def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Following:
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
-    readings = [readings[i] for i in order]
-    readings, steps = aligned(readings)
+    asked = [places_of(watched[i], readings[i]) for i in order] if watched else []
+    readings, steps, places = aligned([readings[i] for i in order], bool(watched))
     network, arity = readings[0].network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
-    told_by = _Code([watched[i] for i in order], steps, arity, lengths) if watched else None
+    told_by = Code([watched[i] for i in order], moved_to(asked, places), steps, arity, lengths) if watched else None
     nodes, masked, valued = list(network.nodes), False, ""
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
         if all(layer == layers[0] for layer in layers):
+            if told_by is not None:
+                told_by.alike(position, layers[0], sources)
             continue
         if len({layer.given.get("by") for layer in layers}) > 1:
             layers, valued = [layer.unvalued() for layer in layers], valued or node.name
             nodes[position - arity] = node._replace(layer=layers[0])
         if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
             layers, masked = [layer.unmasked() or layer for layer in layers], True
-        if (
-            len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1
-            or len({type(x) for x in layers}) > 1
-            or any(layer.row_major for layer in layers)  # which axes are merged tells nothing
-        ):
+        if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
-        if watched and len(sources) == 1:
+        if len(sources) == 1 and (watched or all(layer.row_major for layer in layers)):
             before = [r.shapes[sources[0]] for r in readings]
             like = max(zip(layers, before, strict=True), key=lambda pair: pair[1].values)[0]
             layers = [layer.stated(x, like) for layer, x in zip(layers, before, strict=True)]
+        if watched and all(layer.row_major for layer in layers) and any(layer != layers[0] for layer in layers):
+            layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if len({type(layer) for layer in layers}) > 1:
             raise Unfollowed(node.name, "the code does something else at other sizes")
         values = [dict(_numbers(layer)) for layer in layers]
@@ -206,13 +225,19 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         for path in values[0]:
             told = [v[path] for v in values]
             if len(set(told)) > 1:
-                rule = told_by.rule(position, told) if told_by is not None else None
+                rule = told_by.of_call(position, told) if told_by is not None else None
+                if watched and rule is None and len(sources) == 1:
+                    rule = _viewed(told, position, sources[0], readings)
+                if told_by is not None and rule is None:
+                    rule = told_by.rule(position, told)
+                    told_by.at_most(Certainty.EQUAL if rule or lengths.has(told, position) else Certainty.INFERRED)
                 found.append((path, rule or _rule(node, position, path, told, readings, lengths)))
     if rules or valued:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
     checks = told_by.checks() if told_by is not None else None
-    return Following(network, rules, checks=checks, masked=masked, valued=valued)
+    certainty = told_by.certainty if told_by is not None else Certainty.INFERRED
+    return Following(network, rules, checks=checks, masked=masked, valued=valued, certainty=certainty)
 
 
 def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[int, list[Check]]:
@@ -220,117 +245,17 @@ def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[
     follows no length of a map."""
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
-    known, steps = aligned([readings[i] for i in order])
-    code = _Code([watched[i] for i in order], steps, longest.network.arity, _Lengths(known))
+    known, steps, places = aligned([readings[i] for i in order])
+    asked = moved_to([places_of(watched[i], readings[i]) for i in order], places)
+    code = Code([watched[i] for i in order], asked, steps, longest.network.arity, _Lengths(known))
     return code.checks(strict=False)
 
 
-class _Code:
-    """What code computed from lengths, as functions of the lengths of maps.
-
-    Args:
-        watched: of each reading.
-        made: the steps of the first one that made each position.
-    """
-
-    def __init__(self, watched: Sequence[Watched], made: Sequence[int], arity: int, lengths: _Lengths) -> None:
-        self.watched, self.made, self.lengths, self.arity = watched, made, lengths, arity
-        counts = {len(w.given) for w in watched}
-        self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
-        self.by_values: dict[tuple[int, ...], list[int]] = {}
-        for i, given in enumerate(self.given):
-            self.by_values.setdefault(tuple(g.value for g in given), []).append(i)
-
-    def rule(self, position: int, told: Sequence[Any]) -> Rule | None:
-        """The expression that code gave to the operator of a position, where it has these values."""
-        for i in reversed(self.by_values.get(tuple(told), ())):
-            given = self.given[i]
-            if given[0].steps <= self.made[position] and (rule := self._rule([g.made for g in given])) is not None:
-                return rule if all(p < position for p in rule.positions) else None
-        return None
-
-    def _rule(self, made: Sequence[Any]) -> Rule | None:
-        """Expressions of all readings as one function of lengths; None where they are none."""
-        if len({written(m) for m in made}) > 1:
-            return None
-        rules: list[Rule] = []
-        for found in zip(*map(atoms, made), strict=True):
-            values = tuple(a.value for a in found)
-            if len(set(values)) == 1:
-                rules.append(Rule(partial(_constant, values[0]), ()))
-                continue
-            place = self._place(values, found[0].steps)
-            if place is None:
-                return None
-            rules.append(Rule(partial(_of_one, _all, *place), (place[0],)))
-        return Rule(partial(_evaluated, made[0], rules), tuple(p for rule in rules for p in rule.positions))
-
-    def _place(self, values: tuple[int, ...], steps: int) -> tuple[int, int] | None:
-        """The nearest map made by then, and its axis, that has these lengths."""
-        for p in range(len(self.made) - 1, -1, -1):
-            if (p < self.arity or self.made[p] >= 0) and self.made[p] < steps:
-                for i, dims in self.lengths.varied[p].items():
-                    if dims == values:
-                        return p, i
-        return None
-
-    def checks(self, strict: bool = True) -> dict[int, list[Check]]:
-        """What code asked, by the position before which it is known.
-
-        Args:
-            strict: each of it; else what got one answer in all readings, as far as it follows lengths of maps.
-
-        Raises:
-            Unfollowed: something that it compared follows no length of a map.
-        """
-        found: dict[int, list[Check]] = {}
-        for number, conditions in enumerate(zip(*(w.conditions for w in self.watched), strict=True)):
-            first = conditions[0]
-            rule = self._rule([c.asked for c in conditions])
-            if not strict and (rule is None or any(c.holds != first.holds for c in conditions)):
-                continue
-            if rule is None:
-                raise Unfollowed(first.where, "what the code compares there follows no length of a map")
-            if rule.positions:
-                at = max(max(rule.positions) + 1, self.arity)
-                if at == len(self.made) and not strict:
-                    continue
-                if at == len(self.made):
-                    raise Unfollowed(first.where, "the code compares a length of what it gives back")
-                found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        return found
-
-
-def _nothing_lost(watched: Sequence[Watched]) -> None:
-    """What code made something else of than a whole number must be the same at all sizes, as counts of channels are.
-
-    Raises:
-        Unfollowed: it is not.
-    """
-    counts = [len(w.lost) for w in watched]
-    for i in range(max(counts, default=0)):
-        lost = [w.lost[i] for w in watched if i < len(w.lost)]
-        made = {(x.where, written(x.made), tuple(a.value for a in atoms(x.made))) for x in lost}
-        if len(lost) < len(counts) or len(made) > 1:
-            raise Unfollowed(lost[0].where, f"what it makes of a length at {lost[0].where} is not followed")
-
-
-def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any:
-    return evaluated(made, (rule.value(shapes) for rule in rules))
-
-
-def _constant(value: int, shapes: Sequence[Shape]) -> Any:
-    return value
-
-
-class _Lengths:
-    """The lengths of maps that differ between readings, by position and axis; what gives numbers from them."""
+class _Lengths(Lengths):
+    """The same, with what gives numbers from them."""
 
     def __init__(self, readings: Sequence[Reading]) -> None:
-        self.varied: list[dict[int, tuple[int, ...]]] = []
-        for shapes in zip(*(r.shapes for r in readings), strict=True):
-            dims = enumerate(zip(*(x.dims for x in shapes), strict=False))
-            self.varied.append({i: tuple(map(int, d)) for i, d in dims if len(set(d)) > 1})
+        super().__init__(readings)
         self._known: dict[Any, list[tuple[int, Callable[[Any], Any]]]] = {}
 
     def alone(self, told: list[int], dims: tuple[int, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
@@ -338,6 +263,22 @@ class _Lengths:
         if key not in self._known:
             self._known[key] = list(_alone(told, dims))
         return self._known[key]
+
+
+def _viewed(told: Sequence[Any], position: int, source: int, readings: Sequence[Reading]) -> Rule | None:
+    """A number of a view as a length of the map that it views, or a product of neighbouring ones, if it is only one."""
+    if any(r.shapes[position].values != r.shapes[source].values for r in readings):
+        return None
+    count = min(len(r.shapes[source].dims) for r in readings)
+    parts = [(a, b) for a in range(count) for b in range(a + 1, count + 1)]
+    found = {
+        (a, b)
+        for a, b in parts
+        if all(v == _product(r.shapes[source], a, b) for v, r in zip(told, readings, strict=True))
+    }
+    shortest = min([b - a for a, b in found], default=0)
+    least = [(a, b) for a, b in found if b - a == shortest]
+    return Rule(partial(_of_axes, source, *least[0]), (source,)) if len(least) == 1 else None
 
 
 def _rule(

@@ -98,8 +98,9 @@ def imported(
     shapes, unused = dict(shapes or {}), dict(unused or {})
     walked = forward(network, shapes_of_inputs(network))
     for position, node in enumerate(network.nodes, network.arity):
-        if node.name in shapes:
-            same_shape(node.name, shapes[node.name], walked.shapes[position], node.layer.notation(exact=True))
+        source = shapes.get(node.name)
+        if source is not None and tuple(source) != walked.shapes[position].dims:  # else nothing is written out
+            same_shape(node.name, source, walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
     return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype=dtype)

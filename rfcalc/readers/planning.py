@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.lengths import watched
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import native
 from rfcalc.graph.forward import shapes_of_inputs
@@ -17,6 +18,7 @@ from rfcalc.report import Report
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found
     from rfcalc.plan.fitting import Fit
+    from rfcalc.plan.following import Following
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.lint import Lint
     from rfcalc.plan.passes import PassPlan
@@ -42,7 +44,8 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     from rfcalc.plan.sizes import Sizes
 
     asked = named(target)
-    found = asked.read(input)
+    with watched():
+        found = asked.read(input)
     network = found.network
     given, assumptions = found.at(input)
     shapes = shapes_of_inputs(network, given)
@@ -52,7 +55,7 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         from rfcalc.readers.again import followed
 
         try:
-            following, told = followed(target, found)
+            following, told = followed(target, found, few=True)
         except RfcalcError as unfollowed:
             from rfcalc.readers.ways import sizes_of_ways
 
@@ -152,7 +155,8 @@ def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequ
     """The network for inputs of other shapes: code is read again, and what sizes it holds are followed."""
     asked = named(target)
     if asked.again:
-        found = asked.read(input)
+        with watched():
+            found = asked.read(input)
         if found.bound:
             from rfcalc.readers.again import followed
 
@@ -354,18 +358,21 @@ def tile(
     from rfcalc.plan.tile import TilePlan
 
     given, asked = target, named(target)
-    following, multiple, unfollowed = None, 1, None
+    following, multiple, unfollowed, known = None, 1, None, None
     told: tuple[str, ...] = ()
     if asked.again:
-        found = target = asked.read(input)
+        with watched():
+            found = target = asked.read(input)
         if found.bound:
-            from rfcalc.readers.again import Known, followed_in_steps, sized_number
+            from rfcalc.readers.again import followed_in_steps
+            from rfcalc.readers.alike import MOST_PLANS, in_one_way, sized_number, unlike_at_tiles
+            from rfcalc.readers.rereading import Known
 
             known = Known(given)
             try:
                 following, told, multiple = followed_in_steps(known, found)
-                if (number := sized_number(known, found.network, following)) is not None:
-                    unfollowed = Barrier(number[0], "number", number[1])
+                following = in_one_way(known, found, following, multiple)
+                unfollowed = sized_number(known, found.network, following)
             except RfcalcError as error:
                 unfollowed = Barrier(error.where or "", "size", f"its sizes cannot be followed: {error.why}")
             target = found._replace(assumptions=(*found.assumptions, *told))
@@ -381,14 +388,28 @@ def tile(
         "tile": cut[0],
         "tiles": cut[1],
         "memory": budget_of(memory, "memory"),
-        "following": following,
+        "multiple": multiple,
     }
-    about |= {"multiple": multiple, "unfollowed": unfollowed}
     if passes:
         from rfcalc.plan.passes import PassPlan
 
-        return PassPlan(report, at=at, **about)
-    return TilePlan(report, at=at, **about)
+    def planned(following: Following | None, unfollowed: Barrier | None) -> TilePlan | PassPlan:
+        kind = PassPlan if passes else TilePlan
+        return kind(report, at=at, following=following, unfollowed=unfollowed, **about)
+
+    plan = planned(following, unfollowed)
+    if known is None or following is None:
+        return plan
+    for _ in range(MOST_PLANS):
+        if plan.barriers or (unlike := unlike_at_tiles(known, found, following, plan)) is None:
+            return plan
+        unfollowed = unlike.barrier
+        if not unlike.avoided:
+            break
+        for avoided in unlike.avoided:
+            following = following.guarded(avoided)
+        plan = planned(following, None)
+    return planned(following, unfollowed)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

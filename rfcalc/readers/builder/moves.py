@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from rfcalc.core.lengths import watching
+from rfcalc.core.lengths import as_written
 from rfcalc.core.shape import axis_groups
 from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Constant, Elementwise
@@ -25,7 +25,7 @@ def batch_after(x: Value, dims: tuple[int, ...], merging: bool = False) -> int |
         merging: whether code says that it merges the batch with what follows, be this of one position.
     """
     if x.batch is None:
-        merged = watching() is not None and _ones(dims) <= _ones(x.dims)  # one window is as many, at other sizes
+        merged = as_written() and _ones(dims) <= _ones(x.dims)  # one window is as many, at other sizes
         return 0 if len(dims) > 1 and dims[0] == 1 and not merged else None
     before = prod(x.dims[: x.batch])
     size = x.dims[x.batch]
@@ -80,7 +80,7 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
 def _as_written(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None) -> Value | None:
     """A reshape of code whose lengths are watched, as a node of its own: what several views come to, and that one
     comes to nothing, is so at some sizes only. None where the values that are laid out must be known."""
-    if watching() is None or x.extra or graph.dirty[x.node] or holds_patches(graph, x.node):
+    if not as_written() or x.extra or graph.dirty[x.node] or holds_patches(graph, x.node):
         return None
     if batch is None and x.batch is not None and x.dims[x.batch] != 1:
         return None
@@ -261,7 +261,7 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     graph.with_channels(x)
     first = order[0] if order else 0
     lone = x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first
-    if lone and first not in graph.carriers[x.node] and watching() is None:
+    if lone and first not in graph.carriers[x.node] and not as_written():
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile
     dims = tuple(x.dims[i] for i in order)
     batch = None if x.batch is None else order.index(x.batch)
@@ -271,7 +271,7 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     if core == tuple(range(len(core))):
         return Value(x.node, dims, batch)
     chain = behind(graph, x.node).permuted(core) if is_view(graph, x.node) or graph.dirty[x.node] else None
-    root = undone(graph, chain) if watching() is None or graph.dirty[x.node] else None
+    root = undone(graph, chain) if not as_written() or graph.dirty[x.node] else None
     if root is not None and graph.shapes[root].dims == inner(dims, batch):
         channel = core.index(graph.shapes[x.node].channel)
         if graph.shapes[root].channels != 1 or graph.shapes[root].channel == channel:  # no factor tells axes of 1 apart

@@ -98,7 +98,7 @@ def _scale(one: Size, many: Size, step: Operation) -> BatchScale:
         return BatchScale(1, 1)
     values = _whole(Fraction(many.values, one.values))
     macs = _whole(Fraction(many.values * many.products, one.values * one.products))
-    return BatchScale(values, macs, next((tuple(t.shape) for t in tensors(step.out)), None))
+    return BatchScale(values, macs, next((tuple(t.shape) for t in step.outs), None))
 
 
 def _whole(n: Fraction) -> Any:
@@ -106,7 +106,7 @@ def _whole(n: Fraction) -> Any:
 
 
 def _values(step: Operation) -> int:
-    return sum(t.numel() for t in tensors(step.out))
+    return sum(t.numel() for t in step.outs)
 
 
 def contracted(step: Operation) -> int:

@@ -19,7 +19,7 @@ from rfcalc.graph.network import Network
 from rfcalc.graph.strides import Copy
 from rfcalc.readers.builder.values import Value
 from rfcalc.readers.torch.recorder import memory_of
-from rfcalc.readers.torch.recording import Recording, tensors
+from rfcalc.readers.torch.recording import Recording
 from rfcalc.readers.torch.tensors import TensorBuilder
 
 PICKING = frozenset(("index", "index_select"))
@@ -38,7 +38,7 @@ def copied(
     found: dict[int, list[tuple[str, int]]] = {}
     picked: dict[tuple[str, int], Copy] = {}
     for number, step in enumerate(recording.steps):
-        read = [t for value in step.args.values() for t in tensors(value)]
+        read = step.given
         looked_up = step.name == "embedding" and graph.is_static(step.args["indices"])
         if (
             (step.name in PICKING or looked_up)
@@ -53,7 +53,7 @@ def copied(
             how = Copy(_innermost(step.out), step.name not in AS_NEEDED, _at(graph, source))
             held[memory_of(step.out)] = (named[source.node], how)
             continue
-        for memory in {memory_of(t) for t in read} & held.keys():
+        for memory in {memory_of(t) for t in read} & held.keys() if held else ():
             of, _ = held[memory]
             for name in nodes.get(number, ()):
                 inputs = network.node(name).inputs
@@ -67,7 +67,7 @@ def copied(
     return picked | told
 
 
-def _copied(graph: TensorBuilder, read: list[torch.Tensor], out: object) -> Value | None:
+def _copied(graph: TensorBuilder, read: tuple[torch.Tensor, ...], out: object) -> Value | None:
     """The map of which a step makes a copy."""
     if len(read) != 1 or not isinstance(out, torch.Tensor):
         return None

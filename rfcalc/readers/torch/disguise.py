@@ -7,6 +7,7 @@ noted), text of a value is a dash; anything else cannot be answered.
 from __future__ import annotations
 
 import dis
+import math
 import sys
 from collections.abc import Callable
 from types import FrameType, FunctionType
@@ -16,7 +17,7 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Length, watching
+from rfcalc.core.lengths import Asked, Length, beyond, watching
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
 
@@ -28,14 +29,23 @@ class Disguise(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
+        self.given: dict[int, str] = {}  # the inputs, by identity
         self.sizes_asked = False  # whether the code may have seen a size of something without data
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self.watched is not None:
-            self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        if self.watched is None:
+            return self._called(func, args, kwargs)
+        since = len(self.watched.given)
+        self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        out = self._called(func, args, kwargs)
+        if len(self.watched.given) > since:
+            self.watched.ran(since, len(self.recorder.steps))
+        return out
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = _SPECIAL.get(func)
         if special is not None and args:
             return special(self, func, args, kwargs or {})
@@ -45,20 +55,48 @@ class Disguise(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
-        if self.watched is not None and func in _VIEWS and _merging(func, args):
+        if self.watched is not None and self.watched.as_written and func in _VIEWS and _merging(func, args):
             steps = self.recorder.steps
             if steps and steps[-1].out is out:
-                steps[-1] = steps[-1]._replace(merging=True)
+                steps[-1].merging = True
         if self.watched is not None and func in _SIZES and args and self.blank(args[0]):
-            return self._remembering(out)
+            return self._remembering(func, args, kwargs or {}, out)
         return out
 
-    def _remembering(self, out: Any) -> Any:
+    def _remembering(self, func: Any, args: Any, kwargs: Any, out: Any) -> Any:
         """The lengths that a tensor told, such that what code asks about them is noted."""
-        steps = len(self.recorder.steps)
-        if type(out) is int:
+        assert self.watched is not None
+        steps, number = len(self.recorder.steps), len(self.watched.maps)
+        if func in _COUNTS:
+            found: Any = math.prod([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(args[0].shape)])
+        elif type(out) is int and func is _T.size:
+            axis = args[1] if len(args) > 1 else kwargs["dim"]
+            found = Length(out, Asked(steps, out, number, int(axis) % args[0].dim()))
+        elif type(out) is int:
             return Length(out, Asked(steps, out))
-        return torch.Size([Length(n, Asked(steps, n)) for n in out]) if isinstance(out, torch.Size) else out
+        elif isinstance(out, torch.Size):
+            found = torch.Size([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(out)])
+        else:
+            return out
+        self.watched.maps.append((steps, args[0]))
+        if (name := self.given.get(id(args[0]))) is not None and args[0].dim() > 2:
+            self.watched.places.update({(number, axis): (name, axis - 1) for axis in range(1, args[0].dim())})
+        return found
+
+    def sliced(self, x: torch.Tensor, at: Any) -> None:
+        """Note that slices end where a tensor ends: a bound may lie beyond it."""
+        if not any(isinstance(i, slice) for i in at) or any(isinstance(i, (list, torch.Tensor)) for i in at):
+            return
+        lengths: Any = x.shape
+        if self.blank(x):
+            lengths = self._remembering(_T.shape.__get__, (x,), {}, lengths)
+        axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
+        for i in at:
+            if isinstance(i, slice) and axis < len(lengths):
+                for bound in (i.start, i.stop):
+                    if isinstance(bound, int):
+                        beyond(bound, lengths[axis])
+            axis += x.dim() - consumed if i is Ellipsis else i is not None
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
@@ -120,6 +158,9 @@ def _merging(func: Any, args: Any) -> bool:
     return type(given[0]) is int and int(given[0]) == -1 and len(given) > 1 and type(given[1]) is int
 
 
+_COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
+
+
 @_of(_T.device.__get__)
 def _device(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
     return mode.recorder.home if args[0].is_meta else func(*args)
@@ -172,6 +213,8 @@ def _new_tensor(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
 def _item(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
     """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values."""
     x, at, *rest = args
+    if mode.watched is not None:
+        mode.sliced(x, at if isinstance(at, tuple) else (at,))
     if x.is_meta:
         if isinstance(at, list) or type(at).__module__ == "numpy":
             at = (at,)

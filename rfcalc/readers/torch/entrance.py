@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from rfcalc.core.shape import axis_groups
-from rfcalc.readers.torch.recorder import Operation, tensors
+from rfcalc.readers.torch.recorder import Operation
 
 
 def is_signal(steps: Sequence[Operation], tensor: torch.Tensor) -> bool:
@@ -15,13 +15,13 @@ def is_signal(steps: Sequence[Operation], tensor: torch.Tensor) -> bool:
     the first to read it that does not work on each value by itself."""
     held = {id(tensor)}
     for step in steps:
-        if not any(id(t) in held for a in step.args.values() for t in tensors(a)):
+        if not any(id(t) in held for t in step.given):
             continue
         if step.name.startswith(SLIDING):
             return True
         if step.name not in WHOLE:
             number = not tensor.is_floating_point()  # a part of a list of whole numbers is one too
-            for t in tensors(step.out):
+            for t in step.outs:
                 if t.numel() >= tensor.numel() or (number and t.dim() > 1 and not t.is_floating_point()):
                     held.add(id(t))
     return False
@@ -38,14 +38,14 @@ def channels_read(steps: Sequence[Operation], tensor: torch.Tensor) -> tuple[Ope
     features, and the axis of the input (without the batch) that it reads as channels; -1: it is none of them."""
     held = {id(tensor): tuple(range(tensor.dim()))}  # for each axis the one of the input that it is, or -1
     for step in steps:
-        given = next((t for a in step.args.values() for t in tensors(a) if id(t) in held), None)
+        given = next((t for t in step.given if id(t) in held), None)
         if given is None:
             continue
         axes = held[id(given)]
         if step.name.startswith("conv"):
             at = axes[1] if given.dim() == step.args["weight"].dim() else 0
             return step, max(at - 1, -1)
-        for out in tensors(step.out):
+        for out in step.outs:
             if (moved := _axes_after(step, given, out, axes)) is not None:
                 held[id(out)] = moved
     return None

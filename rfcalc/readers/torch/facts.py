@@ -10,7 +10,18 @@ import torch
 
 from rfcalc.core.masks import Mask
 from rfcalc.layers.general import MASKED, Constant, Elementwise
-from rfcalc.readers.builder.facts import NONE, Facts, added, chosen, masked, multiplied, of_values, softmaxed
+from rfcalc.readers.builder.facts import (
+    LOW,
+    NONE,
+    PERHAPS,
+    Facts,
+    added,
+    chosen,
+    masked,
+    multiplied,
+    of_values,
+    softmaxed,
+)
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.recurrent import forgotten
 from rfcalc.readers.builder.values import Value
@@ -52,7 +63,8 @@ def facts(graph: TensorBuilder, tensor: Any) -> Facts:
 
 def of_number(value: Any) -> Facts:
     if isinstance(value, (int, float)):
-        return of_values(torch.tensor(float(value)))
+        usual = value != 0 and PERHAPS < value < -LOW  # nothing is known of what such a number makes
+        return NONE if usual else of_values(torch.tensor(float(value)))
     return NONE
 
 
@@ -146,7 +158,7 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
     out = step.out
     found: Any = NONE
     name = step.name[:-1] if step.name.endswith("_") and not step.name.startswith("_") else step.name
-    if name in _MAKE or (graph.facts and any(id(t) in graph.facts for a in step.args.values() for t in tensors(a))):
+    if name in _MAKE or (graph.facts and any(id(t) in graph.facts for t in step.given)):
         try:
             found = _after(
                 step,
@@ -177,13 +189,13 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
 
 def _large(graph: TensorBuilder, step: Operation, name: str) -> None:
     """Follow sums with fixed numbers that are too large to be looked at, up to the softmax that reads them."""
-    for t in [t for argument in step.args.values() for t in tensors(argument)] if name in _FOLLOWED else ():
+    for t in step.given if name in _FOLLOWED else ():
         if name in _ADDS and t.numel() > MOST and graph.is_static(t) and not graph.leaves(t):
-            graph.large.update(id(made) for made in tensors(step.out))
+            graph.large.update(id(made) for made in step.outs)
         elif id(t) in graph.large and name in _SOFTMAX:
             passed_over(graph)
         elif id(t) in graph.large:
-            graph.large.update(id(made) for made in tensors(step.out))
+            graph.large.update(id(made) for made in step.outs)
 
 
 _PRODUCTS = ("matmul", "mm", "bmm")
@@ -213,7 +225,7 @@ def _is_last(step: Operation, t: torch.Tensor) -> bool:
 
 def _left_out(graph: TensorBuilder, step: Operation, t: torch.Tensor) -> bool:
     """Whether a product leaves out what it multiplies with the zeros of a factor: of the first that has any."""
-    given = [a for v in step.args.values() for a in tensors(v)]
+    given = step.given
     if min(a.dim() for a in given) < 2:
         return False
     return t is next(a for a in given if facts(graph, a).zero is not None)

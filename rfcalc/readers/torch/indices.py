@@ -16,7 +16,6 @@ from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
-from rfcalc.readers.torch.recording import tensors
 from rfcalc.readers.torch.tensors import TensorBuilder, dims_of
 
 FFT = [f"fft_{n}{d}" for d in ("", "2", "n") for n in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")]
@@ -104,10 +103,10 @@ def both_ends(call: OperatorCall) -> list[Value]:
 )
 def of_matrix(call: OperatorCall) -> Value | list[Value]:
     """Every value is made of all of a matrix; of half of it, or none, where one half is zeros or is not looked at."""
-    (x,) = (t for a in call.step.args.values() for t in tensors(a))
+    (x,) = call.step.given
     several = isinstance(call.step.out, (tuple, list))
     halves = any(word in call.step.name for word in ("cholesky", "qr", "eig"))
-    made = [_of_whole(call.graph, call.graph.get(x), dims_of(t)) for t in tensors(call.step.out)]
+    made = [_of_whole(call.graph, call.graph.get(x), dims_of(t)) for t in call.step.outs]
     made = [at_most(call.graph, m) for m in made] if halves else made
     return made if several else made[0]
 
@@ -126,7 +125,7 @@ def _of_whole(graph: TensorBuilder, x: Value, dims: tuple[int, ...]) -> Value:
 def solved(call: OperatorCall) -> Value:
     """Every column is made of all of the matrix, and of the same column of the other side; if triangular, of a part."""
     graph, dims, name = call.graph, call.dims, call.step.name
-    first, second = [t for a in call.step.args.values() for t in tensors(a)]
+    first, second = call.step.given
     matrix, columns = (first, second) if name.startswith("linalg_solve") else (second, first)
     if (
         isinstance(call.step.out, (tuple, list))

@@ -30,7 +30,6 @@ from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.indices import picked_anywhere
-from rfcalc.readers.torch.recorder import tensors
 from rfcalc.readers.torch.tensors import TensorBuilder
 
 
@@ -329,7 +328,7 @@ def bagged(call: OperatorCall) -> list[Value | None]:
     made = graph.add(Elementwise("embedding"), nodes, dims, batch, extra=extra, helper=True)
     op = ("sum", "mean", "amax")[call["mode"]]
     found = reduced(graph, made, [0], op, True, call.dims)
-    return [found, *[None for _ in list(tensors(call.step.out))[1:]]]
+    return [found, *[None for _ in call.step.outs[1:]]]
 
 
 def _positions(call: OperatorCall, index: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import USUAL, Shape, mistaken
 from rfcalc.readers.torch.entrance import channels_read
 from rfcalc.readers.torch.given import ForwardCall, Leaf
-from rfcalc.readers.torch.recorder import Operation, tensors
+from rfcalc.readers.torch.recorder import Operation
 
 SIDES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
 SECONDS = 4.0  # for sizes that are tried
@@ -44,7 +44,7 @@ def first_reader(steps: Sequence[Operation], given: Mapping[str, torch.Tensor], 
     held = {id(tensor): name for name, tensor in given.items()}
     leaves = {leaf.name: leaf for leaf in call.leaves}
     for step in steps:
-        x = next((t for a in step.args.values() for t in tensors(a) if id(t) in held), None)
+        x = next((t for t in step.given if id(t) in held), None)
         if x is None:
             continue
         name, weight = held[id(x)], step.args.get("weight")
@@ -52,7 +52,7 @@ def first_reader(steps: Sequence[Operation], given: Mapping[str, torch.Tensor], 
         if read is not None:
             what, takes, axes = read
             return Reader(step.frame.path, what, takes, axes, leaves[name], tuple(x.shape))
-        for t in tensors(step.out):
+        for t in step.outs:
             flat = t.dim() == 2 and t.numel() == x.numel()
             if flat or (t.dim() == x.dim() and t.shape[:2] == x.shape[:2]):
                 held[id(t)] = name

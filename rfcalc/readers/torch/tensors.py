@@ -17,7 +17,7 @@ from rfcalc.layers.pool import MaxPool
 from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
-from rfcalc.readers.torch.recording import Operation, tensors
+from rfcalc.readers.torch.recording import Operation
 
 PRODUCTS = frozenset(
     ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot", "tensordot", "inner"]
@@ -220,7 +220,7 @@ class TensorBuilder(Builder):
         """Put an `Unknown` for each result of a step; parameters that it reads are counted."""
         sources: list[int] = []
         batched = everything = False
-        for tensor in [t for a in step.args.values() for t in tensors(a)]:
+        for tensor in step.given:
             entry = self.entry(tensor)
             if isinstance(entry, Static):
                 if self._matters(entry):
@@ -230,7 +230,7 @@ class TensorBuilder(Builder):
                 batched = batched or entry.batch == 0
             else:
                 everything = True  # memory that was written to in a way that was not followed
-        for out in tensors(step.out):
+        for out in step.outs:
             dims = dims_of(out)
             if 0 in dims:  # a result without values
                 self.env[id(out)] = Static(dims, step=step, tensor=out)

@@ -10,7 +10,7 @@ from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.facts import blinded, follow
 from rfcalc.readers.torch.handling import HANDLERS, OperatorCall
 from rfcalc.readers.torch.joining import inserted
-from rfcalc.readers.torch.recording import Operation, tensors
+from rfcalc.readers.torch.recording import Operation
 from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
 
 FAMILIES = (
@@ -64,12 +64,12 @@ def translate(graph: TensorBuilder, step: Operation, forced: bool = False) -> No
         NotUnderstood: only if forced; otherwise an `Unknown` stands for it.
         ShapeError: rfcalc's shape differs from the source's.
     """
-    given = [t for a in step.args.values() for t in tensors(a)]
+    given = step.given
     entries = {id(t): graph.entry(t) for t in given}
-    creates = step.name in CREATORS or all(t.numel() == 0 for t in tensors(step.out))
+    creates = step.name in CREATORS or all(t.numel() == 0 for t in step.outs)
     if not forced and (creates or all(isinstance(e, Static) for e in entries.values())):
         sources = {} if creates else entries
-        for out in tensors(step.out):
+        for out in step.outs:
             graph.env[id(out)] = Static(dims_of(out), step=step, sources=sources, tensor=out)
             graph.keep.append(out)
             if step.views and given and out is not given[0]:
@@ -115,7 +115,7 @@ def _run(graph: TensorBuilder, step: Operation) -> None:
     if handler is None:
         raise NotUnderstood("")
     result = handler(OperatorCall(graph, step))
-    outs = list(tensors(step.out))
+    outs = step.outs
     values = [result] if isinstance(result, Value) else list(result)
     if len(outs) != len(values):
         raise NotUnderstood("it has several results")
@@ -132,7 +132,7 @@ def _run(graph: TensorBuilder, step: Operation) -> None:
 def _memory(graph: TensorBuilder, step: Operation, given: Sequence[Any]) -> None:
     """Follow views, and what is written through them."""
     if step.views and given:
-        for out in tensors(step.out):
+        for out in step.outs:
             if out is not given[0]:
                 graph.bases[id(out)] = (given[0], step)
     if not step.writes or not given:

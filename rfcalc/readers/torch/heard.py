@@ -1,0 +1,41 @@
+"""Which maps code asked for lengths: the node that a tensor stood for when it was asked, and where its axes lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rfcalc.core.lengths import Watched, watching
+from rfcalc.readers.builder.values import Value
+from rfcalc.readers.torch.tensors import TensorBuilder
+
+
+class Heard:
+    """The maps that code asked, found while the steps of its run become nodes."""
+
+    def __init__(self, graph: TensorBuilder) -> None:
+        self.graph = graph
+        self.watched: Watched | None = watching()
+        self.left = list(enumerate(self.watched.maps))[::-1] if self.watched is not None else []
+        self.values: dict[int, Value] = {}
+
+    def before(self, step: int) -> None:
+        """Look up the maps that were asked before a step ran: what it writes over stands for another node later."""
+        while self.left and self.left[-1][1][0] <= step:
+            number, (_, tensor) = self.left.pop()
+            found = self.graph.env.get(id(tensor))
+            if isinstance(found, Value):
+                self.values[number] = found
+
+    def named(self, names: Mapping[int, str]) -> Watched | None:
+        """What was heard, with the places of the maps by the names of their nodes."""
+        if self.watched is None:
+            return None
+        for number, value in self.values.items():
+            name, shape = names.get(value.node), self.graph.shapes[value.node]
+            if name is None or shape.dims != ((1,) if value.extra else ()) + value.inner:
+                continue
+            axes = [axis for axis in range(len(value.dims)) if axis != value.batch]
+            for place, axis in enumerate(axes, int(value.extra)):
+                self.watched.places[number, axis] = (name, place)
+        self.watched.maps.clear()
+        return self.watched
