@@ -79,7 +79,8 @@ class InPasses:
         except _Gathered:
             return met.found
         missing = next(name for name in cuts if name not in met.found)
-        told = f"the module makes it by none of the calls that are met: {', '.join(sorted({*KINDS, *POOLS, *BOTH}))}"
+        met_ = ", ".join(sorted({*KINDS, *POOLS, *BOTH, "einsum"}))
+        told = f"the module makes it by none of the calls that are met: {met_}"
         raise _strange(missing, told, "make it by one of them, or plan with the module that is run")
 
     @staticmethod
@@ -130,6 +131,9 @@ class _Met(TorchFunctionMode):
         name = getattr(function, "__name__", "").strip("_")
         if name in BOTH:
             return tuple(self._met(one, getattr(torch, one), args, kwargs) for one in BOTH[name])
+        if name == "einsum" and (told := _summed(args)) is not None:
+            x, axes, order = told
+            return self._met("sum", torch.sum, (x, axes), {}).permute(order)
         if name == "normalize":  # it takes its norm where no call is met
             return self._normalize(*args, **kwargs)
         return self._met(name, function, args, kwargs)
@@ -170,6 +174,28 @@ class _Met(TorchFunctionMode):
         for kind, names in self.run.calls.items():
             if self.counts.get(kind, 0) < len(names) and set(names) & set(self.run.known):
                 raise _strange(names[self.counts.get(kind, 0)], "the module does not call it")
+
+
+def _summed(args: Any) -> tuple[Tensor, tuple[int, ...], list[int]] | None:
+    """The operand of an `einsum` that is a plain sum, the axes that it sums over, and the order of those that are left;
+    None for other ones.
+
+    >>> _summed(("bchw -> cb", torch.zeros(1, 2, 3, 4)))[1:]
+    ((2, 3), [1, 0])
+    """
+    equation, *operands = args
+    operands = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    if not isinstance(equation, str) or len(operands) != 1:
+        return None
+    read, arrow, made = equation.replace(" ", "").partition("->")
+    dots = "".join(map(chr, range(0x100, 0x100 + operands[0].dim() - len(read.replace("...", "")))))
+    read = read.replace("...", dots)
+    made = made.replace("...", dots) if arrow else dots + "".join(sorted(c for c in set(read) if read.count(c) == 1))
+    axes = tuple(i for i, c in enumerate(read) if c not in made)
+    left = [c for c in read if c in made]
+    if not axes or len(set(read)) < len(read):
+        return None
+    return operands[0], axes, [left.index(c) for c in dict.fromkeys(made)]
 
 
 def _instances(args: Any, kwargs: Any) -> bool:
