@@ -109,6 +109,47 @@ class Levels(Base):
         return torch.cat([y.view(y.shape[0], 4, -1), z.view(y.shape[0], 4, -1)], 2)[..., None]
 
 
+class Even(Base):
+    """As MONAI's RegUNet does: a condition in a loop, before each pooling."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        for _ in range(2):
+            for side in y.shape[2:]:
+                if side % 2 != 0:
+                    raise ValueError("the sides must be even")
+            y = torch.nn.functional.max_pool2d(y, 2)
+        return self.b(y)
+
+
+class Listed(Base):
+    """As MONAI's SegResNetDS does: all axes are asked before one of them is refused."""
+
+    def forward(self, x: Any) -> Any:
+        divided = [side % factor == 0 for side, factor in zip(x.shape[2:], (8, 4), strict=True)]
+        if not all(divided):
+            raise ValueError("the sides must be divisible")
+        return self.b(self.a(x))
+
+
+class Retried(Base):
+    """As einops does: what is refused in a loop is said again, where it is caught."""
+
+    def forward(self, x: Any) -> Any:
+        try:
+            for side in x.shape[2:]:
+                if side % 8:
+                    raise ValueError("it cannot be divided")
+        except ValueError as error:
+            raise ValueError(f"a view: {error}") from None
+        return self.b(self.a(x))
+
+
+@pytest.mark.parametrize("kind", [Even, Listed, Retried])
+def test_what_code_raises_in_a_loop_is_followed(kind: Any) -> None:
+    against_torch(kind(), (3, 48, 48), range(1, 60))
+
+
 @pytest.mark.parametrize("size", [4, 48])
 def test_views_beside_an_axis_of_one(size: int) -> None:
     against_torch(Levels(), (3, size, size), range(1, 60))

@@ -336,6 +336,15 @@ def test_sizes_are_told_where_only_values_depend_on_the_size() -> None:
     assert rfcalc.tile(module, "1x32x32", at="conv", tiles="2x2").status == "exact"
 
 
+def test_one_align_less_differs_in_some_image() -> None:
+    """The largest of three values is, for all units at the seams of one image, seldom the one that lies outside."""
+    module = (
+        Code(lambda m, x: F.max_pool1d(m[0](x), 3, 2, 1, dilation=2), nn.Conv1d(1, 2, 3, padding=1)).double().eval()
+    )
+    plan = rfcalc.tile(module, "1x203", tiles="3")
+    assert verified(plan, module)["passed"]
+
+
 class Attending(nn.Module):
     """Attention among positions that lie apart by a part of the image (a grid, as MaxViT has), or among patches."""
 

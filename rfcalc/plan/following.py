@@ -21,7 +21,7 @@ from rfcalc.graph.network import Network, Node
 from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
 from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
-MOST_ALIKE = 4  # readings that tell rules, where others have other nodes
+ENOUGH_ALIKE = 3  # readings, with maps of other sizes, that tell rules where some have other nodes
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
@@ -180,8 +180,10 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         alike: dict[Any, list[int]] = {}
         for i, reading in enumerate(readings):
             alike.setdefault(tuple(plan(reading.network)), []).append(i)
-        most = max(alike.values(), key=len)
-        if not MOST_ALIKE <= len(most) < len(readings):
+        sizes = {plan: {readings[i].shapes[readings[i].network.arity :] for i in of} for plan, of in alike.items()}
+        told = max(alike, key=lambda plan: len(sizes[plan]))
+        most = alike[told]
+        if len(sizes[told]) < ENOUGH_ALIKE or len(most) == len(readings):
             raise
         return _follow([readings[i] for i in most], [watched[i] for i in most] if watched else ())
 
