@@ -182,6 +182,10 @@ class Code:
                 if at == len(self.made):
                     raise Unfollowed(first.where, "the code compares a length of what it gives back")
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
+        for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
+            at = max(max(rule.positions) + 1, self.arity)
+            if at < len(self.made):
+                found.setdefault(at, []).append(Check(rule, True, where, number))
         return found
 
     def implied(self) -> dict[int, list[Check]]:
@@ -194,10 +198,6 @@ class Code:
                 found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
         for number, (position, rule) in enumerate(self.hidden, HIDDEN):
             found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
-        for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
-            at = max(max(rule.positions) + 1, self.arity)
-            if at < len(self.made):
-                found.setdefault(at, []).append(Check(rule, True, where, number))
         return found
 
     def _lost(self) -> Iterator[tuple[Rule, str]]:
