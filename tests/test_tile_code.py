@@ -221,6 +221,12 @@ def test_layouts_that_are_tied_to_the_size(function: Any, why: str, ready: str) 
     assert f"--at {ready}" in render(plan.document())
 
 
+def test_a_size_without_a_formula_is_told_of_its_node() -> None:
+    module = Code(lambda m, x: m[0](F.unfold(x, 3, padding=1).amax(1, True).view(x.shape)), conv(1, 2))
+    plan = rfcalc.tile(module.eval(), (1, 32, 40))
+    assert plan.barriers[0].node != "layers.0" and "no formula tells its sizes" in plan.barriers[0].why, plan.barriers
+
+
 def test_attention_is_named() -> None:
     """Also where what lays the image out as tokens stands in the way before it."""
     assert "encoder.0.self_attention" in [barrier.node for barrier in rfcalc.tile("vit_b_16").barriers]

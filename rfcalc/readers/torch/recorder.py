@@ -41,6 +41,7 @@ class Operation:
     frame: Frame
     views: bool  # whether its result shares memory with its first argument
     writes: bool  # whether it writes over its first argument
+    merging: bool = False  # whether code, whose lengths are watched, says that it merges the first axis with the next
     given: tuple[torch.Tensor, ...] = field(init=False)  # the tensors in its arguments
     outs: tuple[torch.Tensor, ...] = field(init=False)  # those that came out
 
