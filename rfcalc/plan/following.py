@@ -195,7 +195,7 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
     asked = [places_of(watched[i], readings[i]) for i in order] if watched else []
-    readings, steps, places = aligned([readings[i] for i in order])
+    readings, steps, places = aligned([readings[i] for i in order], bool(watched))
     network, arity = readings[0].network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
@@ -218,6 +218,8 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
             before = [r.shapes[sources[0]] for r in readings]
             like = max(zip(layers, before, strict=True), key=lambda pair: pair[1].values)[0]
             layers = [layer.stated(x, like) for layer, x in zip(layers, before, strict=True)]
+        if watched and all(layer.row_major for layer in layers) and any(layer != layers[0] for layer in layers):
+            layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if len({type(layer) for layer in layers}) > 1:
             raise Unfollowed(node.name, "the code does something else at other sizes")
         values = [dict(_numbers(layer)) for layer in layers]

@@ -118,7 +118,7 @@ class _Ways:
                 raise untold("code", f"it takes more ways than {MOST_READ} readings tell apart")
             self.count += 1
             inputs = self.inputs(n)
-            with watched("torch") as asked:
+            with watched("torch", as_written=True) as asked:
                 try:
                     self.known[n] = read(self.target, self.network, inputs)
                 except RfcalcError as error:
