@@ -27,7 +27,7 @@ from rfcalc.readers.target import Target
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
 MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
-ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
+ENOUGH = 3  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
 MOST_OF_WAY = 12
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
 CONFIRMED = 3  # further readings of each way
@@ -100,6 +100,7 @@ class _Ways:
         self.known: dict[int, Reading | RfcalcError] = {}
         self.asked: dict[int, Watched] = {}
         self.left = [Left(EVERY)]
+        self.followed: dict[tuple[int, ...], Following] = {}
         self.telling: dict[Any, list[int]] = {}  # by way: sizes of which its rules were told
         self.taking: dict[Any, set[int]] = {}  # by way: sizes up to a large one that take it
         self.like = like
@@ -206,6 +207,10 @@ class _Ways:
             made = self._made(following, group[0])
             found = self._solved(following, made, [left.part for left in self.left])
             taking = [c for c in found if c.error is None]
+            further = self._telling_more(found, group) if len(group) < MOST_OF_WAY else None
+            if further is not None:
+                group.append(further)
+                continue
             wrong = self._wrong(taking, following, made, group)
             if wrong is None:
                 break
@@ -218,6 +223,20 @@ class _Ways:
             raise untold("code", f"its way at {self.inputs(n)[0]} is not followed")
         self.telling[mine] = group
         return self._taken(n, following, found, taking)
+
+    def _telling_more(self, found: Sequence[Class], group: Sequence[int]) -> int | None:
+        """A size that takes the way of a group with other numbers than are the same in all of it."""
+        mine = self.way(group[0])
+        tried: set[int] = set()
+        for c in found:
+            number = c.error.number if isinstance(c.error, OtherWay) else -1
+            if number >= len(mine) and number not in tried:
+                tried.add(number)
+                known = [n for n in self.known if _holds(Part(*c[:3]), n)]
+                for n in known or [c.first]:
+                    if n not in group and self.takes(n, mine):
+                        return n
+        return None
 
     def _taken(self, n: int, following: Following, found: Sequence[Class], taking: Sequence[Class]) -> Way:
         way = Way(following, tuple(self.inputs(n)), tuple(taking))
@@ -251,6 +270,8 @@ class _Ways:
         alike: list[int] = []
         others: list[int] = []
         missed = 0
+        if len(group) >= enough:
+            return group
         likely = self._likely(group)
         for other in self._around(group[0]):
             if len(group) >= enough or missed == MOST_MISSED:
@@ -262,7 +283,7 @@ class _Ways:
                 (alike if told else others).append(other)
             elif self.takes(other, mine):
                 group.append(other)
-                likely = self._likely(group)
+                likely = self._likely(group) if len(group) < enough else likely
             else:
                 missed += 1
         for other in (*alike, *others[:MOST_MISSED]):
@@ -314,6 +335,8 @@ class _Ways:
     def _refused_by(self, number: int, way: Way, n: int) -> Way | None:
         """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there."""
         taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        if number >= len(taken):  # a number that it computes, which is no question
+            return None
         read = self.read(n)
         asked = self.asked[n].conditions
         at_once = len(asked) == number + 1 and _parts(taken, asked) == number
@@ -324,7 +347,9 @@ class _Ways:
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]
         try:
-            return follow(readings, [self.asked[n] for n in group])
+            if tuple(group) not in self.followed:
+                self.followed[tuple(group)] = follow(readings, [self.asked[n] for n in group])
+            return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
             raise untold("code", unfollowed.why, unfollowed.node) from None
 
