@@ -242,6 +242,9 @@ SCALED: dict[str, Any] = {
     "tokens normalised": lambda x: F.group_norm(x.reshape(*x.shape[:2], -1), 2).reshape(x.shape),
     "ASPP": pooled_back,
     "one window for all": lambda x: x * F.avg_pool2d(x, 32),
+    "how many are positive": lambda x: x / (x > 0).sum((2, 3), keepdim=True).clamp(min=1),
+    "a sum of whole numbers": lambda x: x / (1 + (x * 4).int().abs().sum((2, 3), keepdim=True)),
+    "a sum without what is no number": lambda x: x * torch.where(x > 0, x, float("nan")).nansum((2, 3), True),
     "a mask": lambda x: x * (x > 0).double().mean((2, 3), keepdim=True),
 }
 

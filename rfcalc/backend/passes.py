@@ -30,6 +30,7 @@ KINDS = {  # what a function is called, and the kind of node (with its operation
     "instance_norm": "instancenorm",
     "mean": "mean",
     "linalg_vector_norm": "reduce:norm",
+    "nansum": "reduce:sum",
     **{name: f"reduce:{name}" for name in ("sum", "amax", "amin", "var", "std", "norm")},
     **{f"avg_pool{n}d": "avgpool" for n in (1, 2, 3)},
 }
@@ -214,11 +215,19 @@ class _StatisticsCall:
         self.node, self.name, self.kwargs = node, name, kwargs
         self.x: Tensor = args[0] if args else kwargs["input"]
         self.rest = args[1:]
+        if name == "nansum":
+            self.name, self.x = "sum", torch.where(self.x.isnan(), 0, self.x)
 
     def _given(self, place: int, *names: str, default: Any = None) -> Any:
         if len(self.rest) > place:
             return self.rest[place]
         return next((self.kwargs[n] for n in names if n in self.kwargs), default)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the result is stored in: a sum of truths, or of whole numbers, counts."""
+        counts = self.name == "sum" and not (self.x.is_floating_point() or self.x.is_complex())
+        return self.kwargs.get("dtype") or (torch.int64 if counts else self.x.dtype)
 
     @property
     def groups(self) -> int | None:
@@ -274,7 +283,7 @@ class _StatisticsCall:
             return mean.to(x.dtype)
         if self.name in POOLS:
             return (mean if POOLS[self.name] == "avg" else known["high"]).to(x.dtype)
-        value = self._value(known, mean).to(x.dtype)
+        value = self._value(known, mean).to(self.dtype)
         later = self.name in NORMS or self.name in SPREADS
         if self._given(2 if later else 1, "keepdim", "keepdims", default=False):
             return value

@@ -17,6 +17,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.plan.aligning import Reading, Unfollowed
 
 HIDDEN = 1 << 20  # numbers of checks on layers that show none
+UNKNOWN = 1 << 21  # numbers of checks on lengths of which code makes something that is not followed
 
 
 class Rule(NamedTuple):
@@ -181,21 +182,43 @@ class Code:
                 if at == len(self.made):
                     raise Unfollowed(first.where, "the code compares a length of what it gives back")
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        for number, given in enumerate(self.given if strict else (), len(self.watched[0].conditions)):
-            if len({g.value for g in given}) == 1 and (rule := self._varying(given)) is not None:
-                at = max(max(rule.positions) + 1, self.arity)
-                if at < len(self.made):
-                    found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
+        for number, rule in self._constants() if strict else ():
+            at = max([self.arity, *[p + 1 for p in rule.positions]])
+            if rule.positions and at < len(self.made):
+                found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
         for number, (position, rule) in enumerate(self.hidden if strict else (), HIDDEN):
             found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
+        for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
+            at = max(max(rule.positions) + 1, self.arity)
+            if at < len(self.made):
+                found.setdefault(at, []).append(Check(rule, True, where, number))
         return found
 
-    def _varying(self, given: Sequence[Given]) -> Rule | None:
-        """Whether a number is what it is in all readings, which code computes from lengths that differ there."""
-        if all(len({a.value for a in found}) == 1 for found in zip(*(atoms(g.made) for g in given), strict=False)):
-            return None
-        rule = self._rule([g.made for g in given])
-        return None if rule is None else Rule(partial(_equals, rule, given[0].value), rule.positions)
+    def _lost(self) -> Iterator[tuple[Rule, str]]:
+        """What code made something else of than a whole number: these lengths must be as they were read."""
+        known: set[tuple[int, int]] = set()
+        for lost in zip(*(w.lost for w in self.watched), strict=False):
+            for found in zip(*(atoms(x.made) for x in lost), strict=False):
+                place = self._asked(found)
+                if place is None or place in known or self.lengths.fixed(*place):
+                    continue
+                known.add(place)
+                length = Rule(partial(_length, *place), place[:1])
+                yield Rule(partial(_equals, length, found[0].value), place[:1]), lost[0].where
+
+    def _constants(self) -> Iterator[tuple[int, Rule]]:
+        """Numbers that are the same in all readings, which code computes from lengths: that they are, once for each."""
+        known: set[Any] = set()
+        for number, given in enumerate(self.given, len(self.watched[0].conditions)):
+            if len({g.value for g in given}) > 1:
+                continue
+            first = given[0].made
+            key = written(first), tuple([(a.map, a.axis) for a in atoms(first)])
+            if key in known:
+                continue
+            known.add(key)
+            if (rule := self._rule([g.made for g in given])) is not None:
+                yield number, Rule(partial(_equals, rule, given[0].value), rule.positions)
 
 
 Asking = Mapping[tuple[int, int], tuple[int, int]]  # a map that was asked, and its axis → its position, and its axis

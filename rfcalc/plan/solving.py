@@ -245,7 +245,11 @@ class Weights:
         else:
             layer = self.network.nodes[position - self.network.arity].layer
         xs: tuple[Any, ...] = tuple([shapes[s] for s in self.network.sources[position - self.network.arity]])
-        y: Shape = layer.output(*xs)
+        try:
+            y: Shape = layer.output(*xs)
+        except Undecided as error:
+            error.position = position
+            raise
         params = self.made.costs[position].params if self.made is not None else 0
         if self.made is None or not params or self._independent(layer, xs, y):
             return y

@@ -55,6 +55,10 @@ class Disguise(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
+        if self.watched is not None and self.watched.as_written and func in _VIEWS and _merging(func, args):
+            steps = self.recorder.steps
+            if steps and steps[-1].out is out:
+                steps[-1].merging = True
         if self.watched is not None and func in _SIZES and args and self.blank(args[0]):
             return self._remembering(func, args, kwargs or {}, out)
         return out
@@ -137,6 +141,21 @@ _SIZES = frozenset((
     _T.shape.__get__, _T.size, _T.numel, _T.nelement, _T.__len__, _T.__iter__, _T.stride, _T.nbytes.__get__,
     _T.untyped_storage, _T.storage_offset, torch.numel,
 ))  # fmt: skip
+
+
+_FLATTENS = frozenset((_T.flatten, torch.flatten))
+_VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *_FLATTENS))
+
+
+def _merging(func: Any, args: Any) -> bool:
+    """Whether a view merges its first axis with the next ones, as far as what it is given says so: where these have
+    one position, the extents alone do not tell."""
+    given = args[1] if len(args) > 1 and isinstance(args[1], (tuple, list)) else args[1:]
+    if func in _FLATTENS:
+        return not given or (given[0] == 0 and (len(given) < 2 or given[1] != 0))
+    if not given or type(given[0]) is Length:
+        return bool(given) and not isinstance(given[0].made, Asked)
+    return type(given[0]) is int and int(given[0]) == -1 and len(given) > 1 and type(given[1]) is int
 
 
 _COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
