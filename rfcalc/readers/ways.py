@@ -27,7 +27,7 @@ from rfcalc.readers.target import Target
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
 MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
-ENOUGH = 3  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
+ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
 MOST_OF_WAY = 12
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
 CONFIRMED = 3  # further readings of each way
@@ -348,7 +348,7 @@ class _Ways:
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
             if not rest:
                 break
-        several = len(found) >= min(ENOUGH, len(parts) if all(p.values.single for p in parts) else ENOUGH)
+        several = len(found) >= min(ENOUGH - 1, len(parts) if all(p.values.single for p in parts) else ENOUGH)
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
@@ -426,7 +426,7 @@ class _Ways:
         mine = next((left.part for left in self.left if _holds(left.part, n)), EVERY)
         t = (n - mine.rest) // mine.modulus
         part = [_size(mine, t + more) for k in FURTHER for more in (k, -k) if _holds(mine, _size(mine, t + more))]
-        for other in dict.fromkeys((*like, *near[:4], *far, *part[:8], *near[4:])):
+        for other in dict.fromkeys((*like, *near[:1], *far, *near[1:4], *part[:8], *near[4:])):
             if other > 0 and other != n and self.is_left(other):
                 yield other
 
@@ -466,7 +466,8 @@ def _size(part: Part, t: int) -> int:
 def _spread(parts: Sequence[Part]) -> list[int]:
     """Sizes of several parts: the least, the greatest (one far away, where there is none), and others between."""
     order = sorted(parts, key=lambda p: _size(p, p.values.first))
-    ends = [_size(p, p.values.first + _turns(p.modulus) if p.values.last is None else p.values.last) for p in order]
+    far = [max(p.values.first + _turns(p.modulus), LARGE // p.modulus) for p in order]
+    ends = [_size(p, t if p.values.last is None else p.values.last) for p, t in zip(order, far, strict=True)]
     if not order:
         return []
     middle = order[len(order) // 2]
