@@ -411,9 +411,11 @@ def _note(asked: Expression, holds: bool) -> None:
 
 
 def beyond(bound: Any, length: Any) -> None:
-    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
+    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side. The other
+    answer is one at which it does something else: where both are equal, it does the same."""
     if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
-        _ = length < bound if bound >= 0 else length < -bound
+        bound = bound if bound >= 0 else -bound
+        _ = length <= bound if plain(length) < plain(bound) else length < bound
 
 
 def _caller() -> FrameType:
