@@ -2,19 +2,26 @@
 
 Code that takes another way at other sizes (windows that are padded, a shift that is left out where the map is small)
 asks for that first: it compares lengths. While code is `watched`, each length of a map that it is given is a `Length`,
-an `int` that notes every comparison with its outcome. One reading then says for which sizes the code goes the same way.
+which notes every comparison with its outcome. One reading then says for which sizes the code goes the same way.
+
+A length passes for an `int`, and is none: whatever reads its digits (`range`, NumPy, text, a dictionary) must ask it
+for them, and that is noted, too.
 
 Imports nothing from the project, and no framework.
 """
 
 from __future__ import annotations
 
+import ast
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from itertools import islice
+from linecache import getlines
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -98,13 +105,19 @@ class Watched(NamedTuple):
     given: list[Given]
     lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
     framework: str  # the package whose own code asks on behalf of operators
+    hanging: dict[
+        int, tuple[Any, Value]
+    ]  # values made of lengths, by their memory: the framework's object, the lengths
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
+    alive: set[int]  # those of them that are maps of the network
     places: dict[
         tuple[int, int], tuple[str, int]
     ]  # of a map that was asked and its axis: the node's name, and its axis
 
     def clear(self) -> None:
+        self.hanging.clear()
         self.maps.clear()
+        self.alive.clear()
         self.places.clear()
         self.conditions.clear()
         self.given.clear()
@@ -118,7 +131,7 @@ class Watched(NamedTuple):
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
         if type(value) is Length:
-            self.given.append(Given(steps, value.made, _plain(value)))
+            self.given.append(Given(steps, value.made, value.value))
         elif isinstance(value, (tuple, list)):
             for part in value:
                 self.gives(steps, part)
@@ -128,6 +141,7 @@ class Watched(NamedTuple):
             self.gives(steps, [*value.values()])
 
 
+OWN = "rfcalc."  # modules that look at lengths on behalf of code
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
     "up": lambda a, b: -(-a // b),
@@ -140,7 +154,7 @@ _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
 @contextmanager
 def watched(framework: str) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, [], {})
+    found = Watched([], [], [], framework, {}, [], set(), {})
     token = _watching.set(found)
     try:
         yield found
@@ -152,15 +166,19 @@ def watching() -> Watched | None:
     return _watching.get()
 
 
-class Length(int):
+class Length:  # noqa: PLW1641  (`__hash__` is set below)
     """A length, with the expression that made it."""
 
-    made: Asked | Expression
+    __slots__ = ("made", "value")
+    passes_for: type = int  # what `isinstance` is told
 
-    def __new__(cls, value: int, made: Asked | Expression) -> Length:
-        length = super().__new__(cls, value)
-        length.made = made
-        return length
+    def __init__(self, value: int, made: Asked | Expression) -> None:
+        self.value = value
+        self.made = made
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Length.passes_for
 
     def __add__(self, other: Any) -> Any:
         return _computed("+", self, other)
@@ -195,9 +213,30 @@ class Length(int):
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __truediv__(self, other: Any) -> Any:
         quotient = _plain(self) / _plain(other)
         return Share(quotient, self, other) if isinstance(other, int) else _lose(quotient, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        quotient = _plain(other) / self.value
+        return Share(quotient, other, self) if isinstance(other, int) else _lose(quotient, self)
+
+    def __rshift__(self, other: Any) -> Any:
+        return self // (1 << other) if type(other) is int else _lose(self.value >> _plain(other), self, other)
+
+    def __lshift__(self, other: Any) -> Any:
+        return self * (1 << other) if type(other) is int else _lose(self.value << _plain(other), self, other)
+
+    def __and__(self, other: Any) -> Any:
+        """As code does it: the rest of a power of two, or what is left without it."""
+        if type(other) is int and other >= 0 and other & (other + 1) == 0:
+            return self % (other + 1)
+        if type(other) is int and other < 0 and -other & (-other - 1) == 0:
+            return self // -other * -other
+        return _lose(self.value & _plain(other), self, other)
 
     def __neg__(self) -> Any:
         return _computed("-", 0, self)
@@ -226,54 +265,85 @@ class Length(int):
     def __bool__(self) -> bool:
         return bool(_compared("!=", self, 0))
 
-    def __hash__(self) -> int:
-        return int.__hash__(self)
-
     def __reduce__(self) -> Any:
         return int, (_plain(self),)
+
+    def __copy__(self) -> Length:
+        return self
 
     def __deepcopy__(self, memo: Any) -> Length:
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(int, name):  # what is looked for in arrays
+            raise AttributeError(name)
+        return getattr(_lose(self.value, self), name)
 
-class Share(float):
+
+class Share:
     """A length divided by a whole number, until it is rounded to one."""
 
-    parts: tuple[Any, Any]
+    __slots__ = ("parts", "value")
+    passes_for: type = float
 
-    def __new__(cls, value: float, left: Any, right: Any) -> Share:
-        share = super().__new__(cls, value)
-        share.parts = (left, right)
-        return share
+    def __init__(self, value: float, left: Any, right: Any) -> None:
+        self.value = value
+        self.parts = (left, right)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Share.passes_for
 
     def __ceil__(self) -> Any:
-        return _rounded("up", self, math.ceil)
+        return self._rounded("up", math.ceil)
 
     def __floor__(self) -> Any:
-        return _rounded("//", self, math.floor)
+        return self._rounded("//", math.floor)
 
-    def __hash__(self) -> int:
-        return float.__hash__(self)
+    def _rounded(self, how: str, rounding: Callable[[float], int]) -> Any:
+        """The quotient rounded as code does it: exact below 2**53."""
+        return Length(rounding(self.value), Expression(how, *map(_made, self.parts)))
 
+    def __reduce__(self) -> Any:
+        return float, (self.value,)
 
-def _rounded(how: str, share: Share, rounding: Callable[[float], int]) -> Any:
-    """A quotient rounded as code does it: exact below 2**53."""
-    return Length(rounding(float.__add__(share, 0.0)), Expression(how, *map(_made, share.parts)))
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(float, name):
+            raise AttributeError(name)
+        return getattr(_lose(self.value, self), name)
 
 
 def _made(value: Any) -> Value:
-    if isinstance(value, Length):
+    if type(value) is Length:
         return value.made
-    return bool(value) if isinstance(value, bool) else value
+    return bool(value) if isinstance(value, bool) else _plain(value)
 
 
 def _plain(value: Any) -> Any:
-    return int.__add__(value, 0) if isinstance(value, Length) else value
+    return value.value if type(value) in (Length, Share) else value
+
+
+def plain(value: Any) -> Any:
+    """What an operator is given, with plain numbers in it."""
+    if type(value) in (Length, Share):
+        return value.value
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()} if _has(value.values()) else value
+    if isinstance(value, slice):
+        return slice(plain(value.start), plain(value.stop), plain(value.step))
+    if isinstance(value, (tuple, list)) and _has(value):
+        made = [plain(v) for v in value]
+        return type(value)(*made) if hasattr(value, "_fields") else value.__class__(made)
+    return value
+
+
+def _has(values: Iterable[Any]) -> bool:
+    return any(type(v) in (Length, Share) or isinstance(v, (tuple, list, dict, slice)) for v in values)
 
 
 def _computed(how: str, left: Any, right: Any) -> Any:
     if not (isinstance(left, int) and isinstance(right, int)):
-        other = right if isinstance(left, Length) else left
+        other = right if type(left) is Length else left
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
         return _lose(OPERATIONS[how](_plain(left), _plain(right)), left, right)
@@ -283,6 +353,11 @@ def _computed(how: str, left: Any, right: Any) -> Any:
 def _compared(how: str, left: Length, right: Any) -> Any:
     if not isinstance(right, (int, float)):
         return NotImplemented
+    if type(right) is float and math.isfinite(right):  # a whole number is asked: of one above 9.5, above 9
+        if right.is_integer():
+            right = int(right)
+        elif how in ("<", "<=", ">", ">="):
+            how, right = how[0], math.ceil(right) if how[0] == "<" else math.floor(right)
     holds = OPERATIONS[how](_plain(left), _plain(right))
     if not isinstance(right, int):
         return _lose(holds, left, right)
@@ -294,7 +369,7 @@ def _compared(how: str, left: Length, right: Any) -> Any:
 
 def _caller() -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OWN):
         frame = frame.f_back
     return frame
 
@@ -310,24 +385,70 @@ def _lose(value: Any, *parts: Any) -> Any:
     if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         made: Value = None
         for part in parts:
-            made = Expression("lost", made, Expression("lost", *map(_made, getattr(part, "parts", (part, None)))))
+            both = part.parts if type(part) is Share else (part, None)
+            made = Expression("lost", made, Expression("lost", *map(_made, both)))
         watched.lost.append(Lost(_where(), made))
     return value
 
 
-def _losing(kind: type, name: str) -> None:
-    plain = getattr(kind.__base__, name)
+def lose(made: Value) -> None:
+    """Note that code asks for something that is made of lengths in a way that is not followed."""
+    if made is not None:
+        _lose(None, Length(0, made))
+
+
+@cache
+def _messages(path: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """The parts of a file that only say something: messages of errors and assertions, what is printed and logged."""
+    try:
+        tree = ast.parse("".join(getlines(path)))
+    except (SyntaxError, ValueError):
+        return []
+    found: list[ast.AST | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise):
+            found.append(node.exc)
+        elif isinstance(node, ast.Assert):
+            found.append(node.msg)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name in ("_assert", "_check"):
+                found += node.value.args[1:]
+            elif name in ("print", "warn", "warn_once", "debug", "info", "warning", "error", "log"):
+                found.append(node.value)
+    nodes: list[Any] = [node for node in found if node is not None]
+    return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in nodes]
+
+
+def _in_a_message(frame: FrameType) -> bool:
+    """Whether the code is making a text that only says something."""
+    line, end_line, column, end_column = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+    if line is None or end_line is None or column is None or end_column is None:
+        return False
+    at = (line, column), (end_line, end_column)
+    return any(first <= at[0] and at[1] <= last for first, last in _messages(frame.f_code.co_filename))
+
+
+_AS_TEXT = ("__format__", "__repr__", "__str__")
+
+
+def _losing(kind: type, base: type, name: str) -> None:
+    own: Any = {"__pow__": pow, "__rpow__": lambda a, b: pow(b, a)}.get(name) or getattr(base, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        return _lose(plain(self, *args), self, *args)
+        if name in _AS_TEXT and _in_a_message(_caller()):
+            return own(self.value, *args)
+        return _lose(own(self.value, *map(_plain, args)), self, *args)
 
     setattr(kind, name, lose)
 
 
-for _name in ("int", "float", "pow", "rpow", "and", "or", "xor", "lshift", "rshift", "abs", "round", "invert", "trunc"):
-    _losing(Length, f"__{_name}__")
+_TEXT = ("int", "hash", "format", "repr", "str", "pow", "rpow", "abs", "round", "trunc")
+for _name in (*_TEXT, "float", "index", "or", "xor", "rlshift", "rrshift", "invert", "rand", "ror", "rxor"):
+    _losing(Length, int, f"__{_name}__")
 for _name in (
-    *("int", "trunc", "round", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "mod"),
-    *("lt", "le", "gt", "ge", "eq", "ne", "bool", "pow", "neg", "abs"),
+    *(*_TEXT, "float", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv"),
+    *("mod", "rmod", "divmod", "lt", "le", "gt", "ge", "eq", "ne", "bool", "neg", "pos"),
 ):
-    _losing(Share, f"__{_name}__")
+    _losing(Share, float, f"__{_name}__")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from math import lcm
 from typing import Any
@@ -14,6 +13,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay, follow, unanswered
 from rfcalc.plan.solving import Weights, classes, with_size
@@ -156,18 +156,21 @@ def _other_answers(
     """
     asked: list[tuple[Reading, Watched]] = []
     for reading in readings[:MOST_WATCHED]:
-        with watched("torch") as heard, suppress(RfcalcError):
-            read(target.target, network, list(reading.shapes[: network.arity]))
-            asked.append((reading, heard))
-        if not heard.conditions:
+        with watched("torch") as heard:
+            try:
+                read(target.target, network, list(reading.shapes[: network.arity]))
+            except RfcalcError as error:
+                raise untold("code", f"it does not run with lengths that note what it asks: {_brief(error)}") from None
+        asked.append((reading, heard))
+        if not heard.conditions and not heard.lost:
             return []
-    same = [(r, w) for r, w in asked if _questions(w) == _questions(asked[0][1])]
-    if len(same) < 2 or len(asked) < len(readings[:MOST_WATCHED]):
-        return []
+    if any(_questions(w) != _questions(asked[0][1]) for _, w in asked):
+        raise untold("code", "it asks something else of lengths at other sizes")
     try:
-        checks = unanswered([r for r, _ in same], [w for _, w in same])
-    except Unfollowed:
-        return []
+        nothing_lost([w for _, w in asked])
+        checks = unanswered([r for r, _ in asked], [w for _, w in asked])
+    except Unfollowed as unfollowed:
+        raise untold("code", unfollowed.why, unfollowed.node) from None
     confirmed: Read = []
     tried: set[tuple[int, int]] = set()
     image = first_of(base)
@@ -178,10 +181,12 @@ def _other_answers(
         try:
             other = classes(found.network, base, varied, seconds=1.0, following=following)
         except (RfcalcError, Undecided):
-            continue
+            raise untold("code", "what it asks of lengths cannot be solved for all sizes") from None
         for c in sorted(other, key=lambda c: c.first):
-            if not isinstance(c.error, OtherWay) or (axis, c.error.number) in tried or len(tried) == MOST_ANSWERS:
+            if not isinstance(c.error, OtherWay) or (axis, c.error.number) in tried:
                 continue
+            if len(tried) == MOST_ANSWERS:
+                raise untold("code", f"more than {MOST_ANSWERS} questions of it have another answer at other sizes")
             tried.add((axis, c.error.number))
             inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
             one = _read(target, network, inputs)

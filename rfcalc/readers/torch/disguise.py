@@ -17,9 +17,10 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Length, watching
+from rfcalc.core.lengths import Asked, Expression, Length, Share, lose, watching
+from rfcalc.core.lengths import plain as numbers
 from rfcalc.readers.torch.higher_order import plain
-from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
+from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
 
 
 class Disguise(TorchFunctionMode):
@@ -39,10 +40,32 @@ class Disguise(TorchFunctionMode):
             return self._called(func, args, kwargs)
         since = len(self.watched.given)
         self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        hanging = self._hanging((*args, kwargs), since)
+        if hanging is not None and func in _ASKING:
+            lose(hanging)
+        args, kwargs = numbers(tuple(args)), numbers(kwargs)
         out = self._called(func, args, kwargs)
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
+        if hanging is not None:
+            for t in tensors((out,)):
+                if not self.blank(t):
+                    self.watched.hanging[memory_of(t)] = t, hanging
+        if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in _PIECES and any(map(self.blank, args)):
+            lose(Asked(len(self.recorder.steps), len(out)))
         return out
+
+    def _hanging(self, args: Any, since: int) -> Any:
+        """The lengths that values hang on which an operator is given; None where there are none."""
+        assert self.watched is not None
+        made: Any = None
+        for given in self.watched.given[since:]:
+            made = Expression("lost", made, given.made)
+        for t in tensors(args) if self.watched.hanging else ():
+            found = self.watched.hanging.get(memory_of(t))
+            if found is not None:
+                made = Expression("lost", made, found[1])
+        return made
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = _SPECIAL.get(func)
@@ -70,11 +93,22 @@ class Disguise(TorchFunctionMode):
         elif type(out) is int:
             return Length(out, Asked(steps, out))
         elif isinstance(out, torch.Size):
-            found = torch.Size([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(out)])
+            found = Sizes([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(out)])
         else:
-            return out
+            return self._counting(func, args, out)
         self.watched.maps.append((steps, args[0]))
         return found
+
+    def _counting(self, func: Any, args: Any, out: Any) -> Any:
+        """What a tensor told that is the length of no map."""
+        assert self.watched is not None
+        steps = len(self.recorder.steps)
+        if func is _T.__iter__:
+            lose(Asked(steps, args[0].shape[0], len(self.watched.maps), 0))
+            self.watched.maps.append((steps, args[0]))
+        if isinstance(out, tuple) and out and all(type(n) is int for n in out):  # strides
+            return tuple([Length(n, Asked(steps, n)) for n in out])
+        return out
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
@@ -121,6 +155,58 @@ _SIZES = frozenset((
 ))  # fmt: skip
 
 
+class _Whole(torch.SymInt, int):  # type: ignore[misc]
+    """What a length passes for: PyTorch's functions take it where they take whole numbers."""
+
+
+class _Real(torch.SymFloat, float):  # type: ignore[misc]
+    """The same for a quotient."""
+
+
+Length.passes_for, Share.passes_for = _Whole, _Real
+
+
+class Sizes(tuple[Any, ...]):
+    """Lengths that pass for a `torch.Size`, which holds plain numbers only."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return torch.Size
+
+    def numel(self) -> Any:
+        return math.prod(self)
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return Sizes(found) if type(found) is tuple else found
+
+    def __add__(self, other: Any) -> Any:
+        return Sizes((*self, *other)) if isinstance(other, tuple) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return Sizes((*other, *self)) if isinstance(other, tuple) else NotImplemented
+
+    def __copy__(self) -> Sizes:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Sizes:
+        return self
+
+    def __reduce__(self) -> Any:
+        return torch.Size, (tuple([n.__index__() for n in self]),)
+
+
+_PIECES = frozenset((
+    "split", "split_with_sizes", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split",
+    "unsafe_chunk",
+))  # fmt: skip
+_ASKING = _SIZES | {
+    _T.item, _T.tolist, _T.numpy, _T.__array__, _T.__int__, _T.__float__, _T.__index__, _T.__complex__, _T.__bool__,
+    _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose, _T.__format__, _T.__repr__,
+    _T.__contains__,
+}  # fmt: skip
 _COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 
