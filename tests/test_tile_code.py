@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +131,13 @@ def augmented(m: Any, x: Any) -> Any:
     return network(x) + network(x.flip(-1)).flip(-1) + network(x.flip((-2, -1))).flip((-2, -1))
 
 
+def items(m: Any, x: Any) -> Any:
+    """Windows of 8; one of them alone is laid out as it was."""
+    h, w = x.shape[2] // 8, x.shape[3] // 8
+    t = m[0](x.view(1, 1, h, 8, w, 8).permute(0, 2, 4, 1, 3, 5).reshape(-1, 1, 8, 8))
+    return t.view(1, h, w, 1, 8, 8).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
+
+
 LAYERS = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.ConvTranspose2d(2, 2, 2, 2)
 CASES: dict[str, tuple[nn.Module, Any]] = {
     "valid U-Net, cropped in the middle": (Code(cropped_skip, *LAYERS), (1, 46, 54)),
@@ -139,6 +147,11 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
         Code(lambda m, x: m[x.shape[-1] % 8 != 0](x), conv(1, 2), conv(1, 2, 5)),
         (1, 48, 64),
     ),
+    "another kernel for small images": (
+        Code(lambda m, x: m[x.shape[-1] > 24](x), conv(1, 2, 5), conv(1, 2)),
+        (1, 32, 40),
+    ),
+    "windows as items of a batch": (Code(items, conv(1, 1)), (1, 32, 40)),
     "samples without channels": (Code(framed, nn.Conv1d(1, 6, 16, 4), conv(1, 2)), (400,)),
     "outputs with names of their own": (Code(named_outputs, conv(1, 2), conv(1, 4, 5)), (1, 32, 40)),
     "padded to multiples": (Code(padded, conv(1, 2)), (1, 45, 51)),
@@ -214,6 +227,17 @@ def test_code_that_follows_no_rule_is_a_barrier() -> None:
     assert plan.status == "barrier" and "as they were read" in plan.barriers[0].why, plan.barriers
 
 
+def test_code_is_read_at_the_sizes_of_the_tiles() -> None:
+    """What it does to small images only is found there, also where it does not ask for lengths as whole numbers."""
+
+    def function(m: Any, x: Any) -> Any:
+        return m[0](x.flip(-1) if math.sqrt(x.shape[-1]) < 5.5 else x)
+
+    module = Code(function, conv(1, 2, 4, 2)).eval()
+    plan = rfcalc.tile(module, (1, 32, 40), tiles="1x3")
+    assert plan.barriers and "something else to a tile of 1x32x19" in plan.barriers[0].why, plan.barriers
+
+
 class Given(torch.nn.Module):
     """Code that gives an operator a number which it computes from the size of its input."""
 
@@ -225,6 +249,11 @@ class Given(torch.nn.Module):
         return self.function(self.conv(x))
 
 
+def gaussian(sigma: float) -> Any:
+    g = torch.exp(-((torch.arange(3.0) - 1) ** 2) / (2 * sigma**2))
+    return (g[:, None] * g / g.sum() ** 2).expand(2, 2, 3, 3).double()
+
+
 SIZED: dict[str, Any] = {
     "divided by the size": lambda x: x / x.shape[-1],
     "a tensor of the size": lambda x: x / torch.tensor(float(x.shape[-1])),
@@ -234,6 +263,10 @@ SIZED: dict[str, Any] = {
     "the count of all positions": lambda x: x * torch.ones(x.shape[-2:]).to(x).sum(),
     "a slope": lambda x: torch.nn.functional.leaky_relu(x, x.shape[-1] / 100),
     "a bound": lambda x: x.clamp(max=float(x.shape[-1]) / 100),
+    "a kernel of the size": lambda x: torch.nn.functional.conv2d(
+        x, torch.ones(2, 2, 3, 3).to(x) / x.shape[2], padding=1
+    ),
+    "a kernel as wide as the map": lambda x: torch.nn.functional.conv2d(x, gaussian(x.shape[2] / 9), padding=1),
     "a share, up to one": lambda x: x * min(1, x.shape[-1] / 24),
 }
 

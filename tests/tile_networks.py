@@ -1,9 +1,12 @@
 """Published networks that can be tiled, as their packages write them: of each its builder, its channels and, behind the
-axis that is cut, what else its input has. The packages are no dependencies.
+axis that is cut, what else its input has. The packages are no dependencies; `RFCALC_PACKAGES=FOLDER` names where they
+are.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -12,6 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 from vision import models
+
+if os.environ.get("RFCALC_PACKAGES"):
+    sys.path.append(os.environ["RFCALC_PACKAGES"])
 
 Build = Callable[[], Any]
 

@@ -67,6 +67,16 @@ class Following:
         self.masked = masked
         self.valued = valued
 
+    @property
+    def follows(self) -> bool:
+        """Whether anything hangs on the sizes at all."""
+        return bool(self.rules or self.guards or self.checks)
+
+    def guarded(self, guard: Guard) -> Following:
+        """The same, with one more condition on the sizes of the inputs."""
+        given: dict[str, Any] = {"checks": self.checks, "masked": self.masked, "valued": self.valued}
+        return Following(self.network, self.rules, [*self.guards, guard], **given)
+
     def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
         """The layer of a position behind maps of these shapes."""
         if self.guards and position == self.network.arity:
@@ -115,7 +125,7 @@ class Following:
         Raises:
             ShapeError: they do not run.
         """
-        if not self.rules and not self.guards and not self.checks:
+        if not self.follows:
             return self.network
         network, arity = self.network, self.network.arity
         shapes = list(inputs)
@@ -143,7 +153,14 @@ class Following:
             for position, found in self.rules.items()
             if (place := places[position]) is not None
         }
-        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else ())
+        checks: dict[int, list[Check]] = {}
+        for position, asked in self.checks.items():
+            place = next((q for q in places[position:] if q is not None), None)
+            for check in asked:
+                if place is None:
+                    break
+                checks.setdefault(place, []).append(check._replace(rule=_elsewhere(check.rule, places)))
+        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else (), checks)
 
 
 class _Behind(Sequence[Any]):

@@ -78,13 +78,12 @@ class PassPlan:
     ) -> None:
         self.report, self._cut = report, cut
         if following is not None and at is None:
-            inputs = tuple(report.inputs.values())
-            self.network, rules = following.at(inputs), following.rules
+            self.network = following.at(tuple(report.inputs.values()))
         else:
             self.network = pruned(report, report.network.outputs if at is None else (at,))
-            rules = {}
+            following = None
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
-        self._rules = rules
+        self._following = following if following is not None and following.follows else None
         self._shapes = forward(self.network, self.inputs).shapes
         self.gathered = self._gathered()
         self.calls: dict[str, tuple[str, ...]] = {}
@@ -107,7 +106,14 @@ class PassPlan:
         """The report made again, and the sizes inside of code that it follows."""
         about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}
         report = Report(self.network, batch=self.report.batch, dtype=self.report.dtype, **about)
-        return report, Following(self.network, self._rules) if self._rules else None
+        return report, self._of(self.network, len(self._shapes)) if self._following is not None else None
+
+    def _of(self, network: Network, end: int) -> Following:
+        """What is followed in a network whose nodes are those of this one before a position."""
+        found = self._following
+        assert found is not None
+        rules = {p: r for p, r in found.rules.items() if p < end and (network is self.network or self._kept(p))}
+        return Following(network, rules, found.guards, {p: c for p, c in found.checks.items() if p < end})
 
     # -- which nodes -----------------------------------------------------------------------------------------------
 
@@ -205,12 +211,11 @@ class PassPlan:
         network = self._network(listed, [_made(self.network, name) for name in maps])
         about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}
         report = Report(network, batch=self.report.batch, dtype=self.report.dtype, **about)
-        if not self._rules:
+        if self._following is None:
             return TilePlan(report, **self._cut)
         last = max(network.position(name) for name in network.outputs)
         cut = self._network(listed[: last + 1 - network.arity], network.outputs)
-        rules = {p: r for p, r in self._rules.items() if p <= last and self._kept(p)}
-        return TilePlan(report, following=Following(cut, rules), **self._cut)
+        return TilePlan(report, following=self._of(cut, last + 1), **self._cut)
 
     def _kept(self, position: int) -> bool:
         return self.network.nodes[position - self.network.arity].name not in self.gathered

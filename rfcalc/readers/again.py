@@ -39,22 +39,15 @@ class Known:
         self.target = target
         self.readings: dict[Any, Reading | RfcalcError] = {}
 
-
-def sized_number(known: Known, first: Network, following: Following) -> tuple[str, str] | None:
-    """A node whose operator is given a number that code computes from the size of its input, and what is said of it."""
-    why = "it is given a number that depends on the size of the map"
-    if following.valued:
-        return following.valued, why
-    mine = getattr(first.source, "amounts", {})
-    for read in known.readings.values():
-        if not isinstance(read, Reading):
-            continue
-        theirs = getattr(read.network.source, "amounts", {})
-        both = {node.name for node in read.network.nodes}
-        for name in [node.name for node in first.nodes if node.name in both]:
-            if repr(mine.get(name)) != repr(theirs.get(name)):
-                return name, why
-    return None
+    def at(self, network: Network, inputs: Sequence[Shape]) -> Reading | RfcalcError:
+        """The reading at some sizes, or why there is none."""
+        sizes = _dims(inputs)
+        if sizes not in self.readings:
+            try:
+                self.readings[sizes] = read(self.target, network, inputs)
+            except RfcalcError as error:
+                self.readings[sizes] = error
+        return self.readings[sizes]
 
 
 def followed_in_steps(target: Any, first: Target) -> tuple[Following, tuple[str, ...], int]:
@@ -382,13 +375,7 @@ def _passes(one: Guard, inputs: Sequence[Shape]) -> bool:
 
 def _read(known: Known, network: Any, inputs: Sequence[Shape]) -> Reading | RfcalcError:
     """The reading at some sizes, or why there is none."""
-    sizes = _dims(inputs)
-    if sizes not in known.readings:
-        try:
-            known.readings[sizes] = read(known.target, network, inputs)
-        except RfcalcError as error:
-            known.readings[sizes] = error
-    return known.readings[sizes]
+    return known.at(network, inputs)
 
 
 def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:

@@ -17,6 +17,7 @@ from rfcalc.report import Report
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found
     from rfcalc.plan.fitting import Fit
+    from rfcalc.plan.following import Following
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.lint import Lint
     from rfcalc.plan.passes import PassPlan
@@ -354,18 +355,19 @@ def tile(
     from rfcalc.plan.tile import TilePlan
 
     given, asked = target, named(target)
-    following, multiple, unfollowed = None, 1, None
+    following, multiple, unfollowed, known = None, 1, None, None
     told: tuple[str, ...] = ()
     if asked.again:
         found = target = asked.read(input)
         if found.bound:
-            from rfcalc.readers.again import Known, followed_in_steps, sized_number
+            from rfcalc.readers.again import Known, followed_in_steps
+            from rfcalc.readers.alike import MOST_PLANS, in_one_way, sized_number, unlike_at_tiles
 
             known = Known(given)
             try:
                 following, told, multiple = followed_in_steps(known, found)
-                if (number := sized_number(known, found.network, following)) is not None:
-                    unfollowed = Barrier(number[0], "number", number[1])
+                following = in_one_way(known, found, following, multiple)
+                unfollowed = sized_number(known, found.network, following)
             except RfcalcError as error:
                 unfollowed = Barrier(error.where or "", "size", f"its sizes cannot be followed: {error.why}")
             target = found._replace(assumptions=(*found.assumptions, *told))
@@ -381,14 +383,28 @@ def tile(
         "tile": cut[0],
         "tiles": cut[1],
         "memory": budget_of(memory, "memory"),
-        "following": following,
+        "multiple": multiple,
     }
-    about |= {"multiple": multiple, "unfollowed": unfollowed}
     if passes:
         from rfcalc.plan.passes import PassPlan
 
-        return PassPlan(report, at=at, **about)
-    return TilePlan(report, at=at, **about)
+    def planned(following: Following | None, unfollowed: Barrier | None) -> TilePlan | PassPlan:
+        kind = PassPlan if passes else TilePlan
+        return kind(report, at=at, following=following, unfollowed=unfollowed, **about)
+
+    plan = planned(following, unfollowed)
+    if known is None or following is None:
+        return plan
+    for _ in range(MOST_PLANS):
+        if plan.barriers or (unlike := unlike_at_tiles(known, found, following, plan)) is None:
+            return plan
+        unfollowed = unlike.barrier
+        if not unlike.avoided:
+            break
+        for avoided in unlike.avoided:
+            following = following.guarded(avoided)
+        plan = planned(following, None)
+    return planned(following, unfollowed)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

@@ -15,8 +15,8 @@ import torch
 from rfcalc.readers.torch.recording import Recording, tensors
 from rfcalc.readers.torch.tensors import Static, TensorBuilder
 
-FILLED = "fill_value"
-DEEP = 16  # steps back from a constant without values to the number that it is filled with
+NUMBERS = ("fill_value", "other", "exponent", "value")  # arguments of operators that are numbers, not lengths
+DEEP = 16  # steps back from a constant without values, for the numbers that it is computed with
 
 
 def amounts(graph: TensorBuilder, recording: Recording, steps: Mapping[str, int]) -> dict[str, tuple[float, ...]]:
@@ -40,19 +40,28 @@ def _given(graph: TensorBuilder, args: Mapping[str, Any]) -> Iterator[float]:
 
 
 def _constant(entry: Any, tensor: torch.Tensor) -> Iterator[float]:
-    """The value of a constant that has one everywhere; of one without data, how many values it is computed from."""
-    if not isinstance(entry, Static) or entry.parameter:
+    """The smallest and the largest value of a constant; of one without data, the numbers that it is computed with, and
+    of how many values together."""
+    if not isinstance(entry, Static) or entry.parameter or tensor.is_complex():
         return
-    if not tensor.is_meta and tensor.numel() == 1 and not tensor.is_complex():
-        yield float(tensor.detach())
+    if not tensor.is_meta:
+        if tensor.numel() == 1 or tensor.is_floating_point():
+            yield from _values(tensor.detach())
         return
-    for _ in range(DEEP):
-        if entry.step is None:
-            return
-        if isinstance(filled := entry.step.args.get(FILLED), (int, float)):
-            yield float(filled)
-        entry = next((e for e in entry.sources.values() if isinstance(e, Static)), None)
-        if entry is None or entry.parameter:
-            return
-        if tensor.numel() == 1:
-            yield float(prod(entry.dims))
+    left, seen = [entry], 0
+    while left and seen < DEEP:
+        one, seen = left.pop(), seen + 1
+        if one.step is None or one.parameter:
+            continue
+        yield from (float(n) for name in NUMBERS if isinstance(n := one.step.args.get(name), (int, float)))
+        for before in one.sources.values():
+            if isinstance(before, Static):
+                left.append(before)
+                if prod(one.dims) < prod(before.dims) and prod(one.dims) == tensor.numel():
+                    yield float(prod(before.dims))
+
+
+def _values(tensor: torch.Tensor) -> Iterator[float]:
+    """The smallest and the largest value."""
+    if tensor.numel():
+        yield from {float(n): None for n in tensor.aminmax()}

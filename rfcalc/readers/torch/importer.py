@@ -12,6 +12,7 @@ from rfcalc.core import progress
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import NetworkError, RfcalcError, plural
 from rfcalc.core.shape import Shape
+from rfcalc.graph import uncollected
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
@@ -33,6 +34,7 @@ from rfcalc.readers.torch.translate import load, translate
 from rfcalc.readers.torch.untouched import tells_its_class
 
 
+@uncollected
 def from_torch(
     module: torch.nn.Module,
     input: Any = None,  # noqa: A002

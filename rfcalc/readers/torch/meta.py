@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from rfcalc.readers.torch.direct import made
+
 MOST = 1 << 15  # results
 
 _PLAIN = frozenset(
@@ -23,12 +25,17 @@ _known: dict[Any, tuple[Any, Any, torch.dtype, Any]] = {}
 
 def ran(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The result of an operator that makes a tensor of its own, called with tensors on the device ``meta``."""
+    if not _as_torch_does(func):
+        return func(*args, **kwargs)
+    told = made(func, args, kwargs)
+    if told is not None:
+        return told
     key = _key(func, args, kwargs)
     found = _known.get(key) if key is not None else None
     if found is not None:
         shape, stride, dtype, whole = found
-        made = torch.empty_strided(*(whole or (shape, stride)), dtype=dtype, device="meta")
-        return made.as_strided(shape, stride) if whole else made
+        again = torch.empty_strided(*(whole or (shape, stride)), dtype=dtype, device="meta")
+        return again.as_strided(shape, stride) if whole else again
     out = func(*args, **kwargs)
     if key is not None and _is_new(out, [*args, *kwargs.values()]):
         if len(_known) >= MOST:
@@ -39,12 +46,15 @@ def ran(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     return out
 
 
+def _as_torch_does(func: Any) -> bool:
+    """Whether an operator is PyTorch's own, and nothing of the code's looks on or changes what it makes."""
+    if func.namespace != "aten" or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        return False
+    return not torch._C._len_torch_dispatch_stack()
+
+
 def _key(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What the result hangs on; None where that is not known."""
-    if func.namespace != "aten" or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
-        return None
-    if torch._C._len_torch_dispatch_stack():  # the code's own mode looks on
-        return None
     try:
         told = _told(args), tuple(kwargs), _told([*kwargs.values()])
     except _Unknown:
@@ -74,7 +84,8 @@ def _told(values: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
-    plain = tensor.is_meta and tensor.layout == torch.strided and not tensor.requires_grad
+    plain = tensor.is_meta and tensor.layout == torch.strided
+    plain = plain and not (tensor.requires_grad and torch.is_grad_enabled())
     return plain and not tensor.dtype.is_complex
 
 
