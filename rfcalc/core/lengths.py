@@ -7,24 +7,25 @@ which notes every comparison with its outcome. One reading then says for which s
 A length passes for an `int`, and is none: whatever reads its digits (`range`, NumPy, text, a dictionary) must ask it
 for them, and that is noted, too.
 
-Imports nothing from the project, and no framework.
+Imports no framework.
 """
 
 from __future__ import annotations
 
-import ast
 import math
 import operator
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from itertools import islice
 from linecache import getlines
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from rfcalc.core.messages import in_a_message
 
 Value = Any  # a number (or whatever else a length is compared with), or an Asked, or an Expression
 
@@ -300,6 +301,12 @@ class Share:
     def __floor__(self) -> Any:
         return self._rounded("//", math.floor)
 
+    @property
+    def positive(self) -> bool:
+        """Whether it is so at every size."""
+        left, right = self.parts
+        return all(isinstance(_made(part), Asked) or (type(part) is int and part > 0) for part in (left, right))
+
     def _rounded(self, how: str, rounding: Callable[[float], int]) -> Any:
         """The quotient rounded as code does it: exact below 2**53."""
         return Length(rounding(self.value), Expression(how, *map(_made, self.parts)))
@@ -311,6 +318,52 @@ class Share:
         if name.startswith("__") or not hasattr(float, name):
             raise AttributeError(name)
         return getattr(_lose(self.value, self), name)
+
+
+class _Converting(type):
+    """What `int` is to code that is watched: a length remains one, its quotient is rounded down."""
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, int)
+
+    def __subclasscheck__(cls, kind: Any) -> bool:
+        return issubclass(kind, int)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and type(args[0]) is Length:
+            return args[0]
+        if len(args) == 1 and type(args[0]) is Share and args[0].positive:
+            return math.floor(args[0])
+        return int(*args, **kwargs)
+
+
+class _Int(metaclass=_Converting):
+    pass
+
+
+_ASKS_FOR_THE_TYPE = re.compile(r"\b(is|is not|==|!=|in|dtype=|dtype =)\s*[\[({]?\s*int\b|\bint\.|\bto\(int\)|\(int\)")
+
+
+@contextmanager
+def converting(modules: Iterable[Mapping[str, Any]]) -> Iterator[None]:
+    """Code with these globals converts lengths by `int` and still has lengths; not where it asks for the type."""
+    changed: list[Any] = []
+    try:
+        for names in modules:
+            path = names.get("__file__")
+            if "int" not in names and isinstance(path, str) and _converts(path):
+                cast(Any, names)["int"] = _Int
+                changed.append(names)
+        yield
+    finally:
+        for names in changed:
+            names.pop("int", None)
+
+
+@cache
+def _converts(path: str) -> bool:
+    text = "".join(getlines(path))
+    return "int(" in text and not _ASKS_FOR_THE_TYPE.search(re.sub(r"isinstance\(.*|:\s*int\b.*", "", text))
 
 
 def _made(value: Any) -> Value:
@@ -397,39 +450,6 @@ def lose(made: Value) -> None:
         _lose(None, Length(0, made))
 
 
-@cache
-def _messages(path: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The parts of a file that only say something: messages of errors and assertions, what is printed and logged."""
-    try:
-        tree = ast.parse("".join(getlines(path)))
-    except (SyntaxError, ValueError):
-        return []
-    found: list[ast.AST | None] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Raise):
-            found.append(node.exc)
-        elif isinstance(node, ast.Assert):
-            found.append(node.msg)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            called = node.value.func
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in ("_assert", "_check"):
-                found += node.value.args[1:]
-            elif name in ("print", "warn", "warn_once", "debug", "info", "warning", "error", "log"):
-                found.append(node.value)
-    nodes: list[Any] = [node for node in found if node is not None]
-    return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in nodes]
-
-
-def _in_a_message(frame: FrameType) -> bool:
-    """Whether the code is making a text that only says something."""
-    line, end_line, column, end_column = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
-    if line is None or end_line is None or column is None or end_column is None:
-        return False
-    at = (line, column), (end_line, end_column)
-    return any(first <= at[0] and at[1] <= last for first, last in _messages(frame.f_code.co_filename))
-
-
 _AS_TEXT = ("__format__", "__repr__", "__str__")
 
 
@@ -437,7 +457,7 @@ def _losing(kind: type, base: type, name: str) -> None:
     own: Any = {"__pow__": pow, "__rpow__": lambda a, b: pow(b, a)}.get(name) or getattr(base, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        if name in _AS_TEXT and _in_a_message(_caller()):
+        if name in _AS_TEXT and in_a_message(_caller()):
             return own(self.value, *args)
         return _lose(own(self.value, *map(_plain, args)), self, *args)
 

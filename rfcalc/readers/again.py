@@ -16,7 +16,7 @@ from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay, follow, unanswered
-from rfcalc.plan.solving import Weights, classes, with_size
+from rfcalc.plan.solving import Class, Weights, classes, with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
 from rfcalc.readers.guards import Guard, Refusal, deliberate, guard, refusal_of
 from rfcalc.readers.target import Target, named, resolve
@@ -181,14 +181,22 @@ def _other_answers(
             if len(tried) == MOST_ANSWERS:
                 raise untold("code", f"more than {MOST_ANSWERS} questions of it have another answer at other sizes")
             tried.add((axis, c.error.number))
-            inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
-            one = _read(target, network, inputs)
-            if isinstance(one, Reading):
-                _agrees("code", found, one, inputs, made)
-                confirmed.append((inputs, one))
-            elif not isinstance(predicted(found, inputs, made), RfcalcError):
-                raise untold("code", f"the layers take {inputs[0]}, and the code does not: {_brief(one)}")
+            for n in _spread(c):
+                inputs = [with_size(x, axis, n) if (i, axis) in varied else x for i, x in enumerate(base)]
+                one = _read(target, network, inputs)
+                if isinstance(one, Reading):
+                    _agrees("code", found, one, inputs, made)
+                    confirmed.append((inputs, one))
+                elif not isinstance(predicted(found, inputs, made), RfcalcError):
+                    raise untold("code", f"the layers take {inputs[0]}, and the code does not: {_brief(one)}")
     return confirmed
+
+
+def _spread(c: Class) -> list[int]:
+    """A few sizes of a class: what is refused at one may be taken at another."""
+    first, last = c.values
+    turns = (0, 1, 5, 16) if last is None else {0, (last - first) // 3, (last - first) * 2 // 3, last - first}
+    return [c.first + turn * c.modulus for turn in sorted(turns)]
 
 
 def _questions(asked: Watched) -> list[Any]:
@@ -436,6 +444,10 @@ def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape],
             if mine.dims != theirs.dims:
                 node = found.network.nodes[p - found.network.arity].name
                 raise untold(what, f"the {what} gives another map at {size} than its layers as they were read", node)
+    if len(found.network.outputs) != len(read.network.outputs):
+        raise untold(
+            what, f"the {what} gives back {len(read.network.outputs)} maps at {size}, not as many as elsewhere"
+        )
     for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
         if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
             raise untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)

@@ -10,7 +10,7 @@ import dis
 import math
 import sys
 from collections.abc import Callable
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ from rfcalc.core.lengths import plain as numbers
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
 
+RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
+
 
 class Disguise(TorchFunctionMode):
     """What is asked of a tensor without data in Python, before it reaches an operator."""
@@ -31,11 +33,29 @@ class Disguise(TorchFunctionMode):
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
         self.sizes_asked = False  # whether the code may have seen a size of something without data
+        self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
+        self._frames: dict[int, FrameType] = {}  # of the call before
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
 
+    def _calling(self) -> None:
+        """Note whose code it is that calls an operator."""
+        frame: FrameType | None = sys._getframe(2)
+        frames: dict[int, FrameType] = {}
+        known = False
+        while frame is not None and (name := frame.f_globals.get("__name__", "")) != RUNNING:
+            known = known or self._frames.get(id(frame)) is frame
+            if not known and not name.startswith(("torch.", "rfcalc.")):
+                self.codes.add(frame.f_code)
+            frames[id(frame)] = frame
+            frame = frame.f_back
+        self._frames = frames
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._calling()
+        if func is _T.__getitem__ and self.blank(args[0]):
+            self._clips(*args)
         if self.watched is None:
             return self._called(func, args, kwargs)
         since = len(self.watched.given)
@@ -54,6 +74,11 @@ class Disguise(TorchFunctionMode):
         if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in _PIECES and any(map(self.blank, args)):
             lose(Asked(len(self.recorder.steps), len(out)))
         return out
+
+    def _varies(self, value: Any) -> bool:
+        """Whether a tensor may have another size at other sizes of the input."""
+        assert self.watched is not None
+        return isinstance(value, torch.Tensor) and (self.blank(value) or memory_of(value) in self.watched.hanging)
 
     def _hanging(self, args: Any, since: int) -> Any:
         """The lengths that values hang on which an operator is given; None where there are none."""
@@ -77,7 +102,7 @@ class Disguise(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
-        if self.watched is not None and func in _SIZES and args and self.blank(args[0]):
+        if self.watched is not None and func in _SIZES and args and self._varies(args[0]):
             return self._remembering(func, args, kwargs or {}, out)
         return out
 
@@ -109,6 +134,27 @@ class Disguise(TorchFunctionMode):
         if isinstance(out, tuple) and out and all(type(n) is int for n in out):  # strides
             return tuple([Length(n, Asked(steps, n)) for n in out])
         return out
+
+    def _clips(self, x: Any, at: Any) -> None:
+        """What is picked by constant places asks whether the map is so long: what lies behind its end is left out."""
+        places = at if isinstance(at, tuple) else (at,)
+        axes = sum(i is not None and i is not Ellipsis and not isinstance(i, bool) for i in places)
+        axis = 0
+        for place in places:
+            if place is Ellipsis:
+                axis += x.dim() - axes
+                continue
+            bounds = (place.start, place.stop) if isinstance(place, slice) else (place,)
+            for bound in bounds if place is not None and axis < x.dim() else ():
+                if type(bound) is int and abs(bound) > 1 and abs(bound) < sys.maxsize and (axis > 1 or x.dim() < 4):
+                    self.sizes_asked = True
+                    if self.watched is not None:
+                        number = len(self.watched.maps)
+                        self.watched.maps.append((len(self.recorder.steps), x))
+                        _ = Length(x.shape[axis], Asked(len(self.recorder.steps), x.shape[axis], number, axis)) < (
+                            abs(bound) + (bound > 0 and not isinstance(place, slice))
+                        )
+            axis += place is not None
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
@@ -202,7 +248,7 @@ _PIECES = frozenset((
     "split", "split_with_sizes", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split",
     "unsafe_chunk",
 ))  # fmt: skip
-_ASKING = _SIZES | {
+_ASKING = {
     _T.item, _T.tolist, _T.numpy, _T.__array__, _T.__int__, _T.__float__, _T.__index__, _T.__complex__, _T.__bool__,
     _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose, _T.__format__, _T.__repr__,
     _T.__contains__,

@@ -7,11 +7,15 @@ again. What no input reaches is computed, and code may ask for its values; what 
 
 from __future__ import annotations
 
+import dis
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from functools import cache
+from itertools import pairwise
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +24,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import converting
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.readers.torch.disguise import Disguise, told
@@ -95,6 +100,8 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
                 if getattr(m, "training", False):
                     m.training = False
         stack.enter_context(_paths(module, recorder))
+        if disguise.watched is not None:
+            stack.enter_context(converting(_globals(module)))
         stack.enter_context(uncompiled())
         stack.enter_context(_plain_attention())
         stack.enter_context(plainly(disguise.blank))
@@ -132,6 +139,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
+    scripted = any(isinstance(m, torch.jit.ScriptModule) for m in module.modules())
     return Recording(
         recorder.steps,
         given,
@@ -140,10 +148,33 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         frozenset(recorder.written),
         tuple(disguise.assumed),
         recorder.once,
-        disguise.sizes_asked or any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()),
+        disguise.sizes_asked or scripted or any(map(catches, disguise.codes)),
         tuple(checkpoints.runs),
         tuple(checkpoints.derived),
     )
+
+
+def _globals(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
+    """The globals of the code of a module and of those in it, and of the functions that it imports."""
+    seen: set[int] = set()
+    names = {cls.__module__ for m in module.modules() for cls in type(m).__mro__}
+    own = [vars(found) for name in sorted(names) if (found := sys.modules.get(name)) is not None]
+    for given in own:
+        imported = [f.__globals__ for f in given.values() if isinstance(f, FunctionType)]
+        for known in (given, *imported):
+            top = str(known.get("__name__", "")).partition(".")[0]
+            if id(known) not in seen and top not in ("torch", "rfcalc", "builtins", *sys.stdlib_module_names):
+                seen.add(id(known))
+                yield known
+
+
+@cache
+def catches(code: CodeType) -> bool:
+    """Whether code catches errors, and so may do something else where a layer refuses."""
+    steps = [step.opname for step in dis.get_instructions(code)]
+    bare = any(pair == ("PUSH_EXC_INFO", "POP_TOP") for pair in pairwise(steps))
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return "CHECK_EXC_MATCH" in steps or bare or "suppress" in code.co_names or any(map(catches, inner))
 
 
 def _python_dispatcher() -> Any:
