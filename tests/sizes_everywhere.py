@@ -39,7 +39,7 @@ import torch.overrides
 import rfcalc
 from rfcalc import RfcalcError
 from rfcalc.core.shape import Shape
-from rfcalc.readers.again import as_called
+from rfcalc.readers.rereading import as_called
 
 MOST = 1024
 SMALL = 32  # up to here every axis is run alone

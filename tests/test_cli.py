@@ -136,3 +136,19 @@ def test_an_ascii_terminal_gets_no_traceback() -> None:
     done = process("table", "vgg16", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
+
+
+def test_the_collector_of_garbage_is_asked_less_often_in_a_process_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import gc
+
+    from rfcalc.cli import SELDOM, main
+
+    usual = gc.get_threshold()
+    try:
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        assert gc.get_threshold() == SELDOM
+    finally:
+        gc.set_threshold(*usual)

@@ -348,16 +348,27 @@ def test_whether_code_asks_for_sizes(kind: Any, asked: bool) -> None:
     assert rfcalc.from_torch(kind(), (3, 64, 64)).network.source.sizes_asked is asked
 
 
-def test_code_that_asks_for_no_size_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rfcalc.readers import again
+def test_how_often_code_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rfcalc.readers import rereading
 
     count: list[Any] = []
-    read = again._read
-    monkeypatch.setattr(again, "_read", lambda *given: count.append(given) or read(*given))
-    assert "asks for no size" in rfcalc.sizes(nn.Conv2d(3, 4, 3), (3, 64, 64)).assumptions[-1] and len(count) == 1
-    assert "2 further sizes" in rfcalc.sizes(ByFactor(), (3, 64, 64)).assumptions[-1] and len(count) == 3
-    rfcalc.sizes(ToSize(), (3, 64, 64))
-    assert len(count) == 3 + 7 + 6
+    read = rereading.read
+    monkeypatch.setattr(rereading, "read", lambda *given: count.append(given) or read(*given))
+
+    def times(kind: Any, shape: tuple[int, ...] = (3, 64, 48)) -> tuple[str, int]:
+        count.clear()
+        return (rfcalc.sizes(kind(), shape).assumptions or ("",))[-1], len(count)
+
+    told, often = times(lambda: nn.Conv2d(3, 4, 3))
+    assert "asks for no size" in told and often == 1
+    told, often = times(ByFactor)
+    assert "2 further sizes" in told and often == 2
+    for kind in (ToSize, Back, Padded, Views):  # every number is the code's own: no other is inferred
+        told, often = times(kind)
+        assert f"{often} further sizes, which agree" in told and often <= 5, (kind, told)
+    for kind in (Fixed, Whole, Least, Short):  # it refuses sizes by what it compares
+        told, often = times(kind, (3, 64, 64))
+        assert "further sizes, which agree" in told and often <= 8, (kind, told)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

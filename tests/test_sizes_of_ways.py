@@ -61,6 +61,20 @@ class Padding(Base):
         return self.a(x)
 
 
+class Levels(Base):
+    """As heads of detectors do: the levels in a row; a view of a map of one row can be told in several ways."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        z = self.b(y)
+        return torch.cat([y.view(y.shape[0], 4, -1), z.view(y.shape[0], 4, -1)], 2)[..., None]
+
+
+@pytest.mark.parametrize("size", [4, 48])
+def test_views_beside_an_axis_of_one(size: int) -> None:
+    against_torch(Levels(), (3, size, size), range(1, 60))
+
+
 @pytest.mark.parametrize(
     ("kind", "sizes"), [(At77, range(60, 95)), (Beyond, (64, 1799, 1800, 1801, 1802)), (Padding, (17, 64))]
 )

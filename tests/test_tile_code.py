@@ -151,6 +151,11 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
         Code(lambda m, x: m[x.shape[-1] > 24](x), conv(1, 2, 5), conv(1, 2)),
         (1, 32, 40),
     ),
+    "another layer of the same kind for small images": (
+        Code(lambda m, x: m[x.shape[-1] > 24](x), conv(1, 2), conv(1, 2)),
+        (1, 32, 40),
+    ),
+    "layers by turns": (Code(lambda m, x: m[x.shape[-1] % 3](x), *(conv(1, 2) for _ in range(3))), (1, 32, 60)),
     "windows as items of a batch": (Code(items, conv(1, 1)), (1, 32, 40)),
     "samples without channels": (Code(framed, nn.Conv1d(1, 6, 16, 4), conv(1, 2)), (400,)),
     "outputs with names of their own": (Code(named_outputs, conv(1, 2), conv(1, 4, 5)), (1, 32, 40)),
@@ -267,6 +272,12 @@ SIZED: dict[str, Any] = {
         x, torch.ones(2, 2, 3, 3).to(x) / x.shape[2], padding=1
     ),
     "a kernel as wide as the map": lambda x: torch.nn.functional.conv2d(x, gaussian(x.shape[2] / 9), padding=1),
+    "a table that holds the size": lambda x: x * torch.tensor([1.0, x.shape[3]]).to(x)[:, None, None],
+    "a kernel that is filled with the size": lambda x: F.conv2d(x, torch.full((2, 2, 1, 1), float(x.shape[2])).to(x)),
+    "a weighted mean": lambda x: torch.lerp(x, x * x, torch.tensor(1 / x.shape[3]).to(x)),
+    "whole numbers": lambda x: torch.sub(F.elu(x, alpha=x.shape[3]), x),
+    "a whole number, twice": lambda x: torch.sub(x, x * x, alpha=x.shape[3]),
+    "what masked values become": lambda x: x.masked_fill(x > 0.5, x.shape[3]),
     "a share, up to one": lambda x: x * min(1, x.shape[-1] / 24),
 }
 

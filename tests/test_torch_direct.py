@@ -172,6 +172,10 @@ def _roll(d: Draw) -> Arguments:
     return (d.tensor(dims), [d.randint(-9, 9) for _ in range(count if d.random() < 0.9 else 1)], at), {}
 
 
+def _adaptive(d: Draw) -> Arguments:
+    return (d.tensor(d.changed(d.dims(3, 4))), d.some([1, 1], [2, 3], [1, 4], [7, 7], [0, 1], [2])), {}
+
+
 def _up(axes: int, corners: bool) -> Callable[[Draw], Arguments]:
     def drawn(d: Draw) -> Arguments:
         x = d.tensor(d.changed([d.some(1, 2), d.some(1, 3, 4), *(d.choice(LENGTHS) for _ in range(axes))]))
@@ -199,6 +203,7 @@ DRAWN: dict[Any, Callable[[Draw], Arguments]] = {
     ATEN.scaled_dot_product_attention.default: _attention,
     ATEN.cat.default: _cat,
     ATEN.roll.default: _roll,
+    ATEN.adaptive_avg_pool2d.default: _adaptive,
     **{
         getattr(ATEN, f"upsample_{n}{r}d").vec: _up(r, True)
         for n, r in (("linear", 1), ("bilinear", 2), ("bicubic", 2))

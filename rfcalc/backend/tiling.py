@@ -68,7 +68,7 @@ def verified(plan: TilePlan, module: Any) -> dict[str, Any]:
     """
     import torch
 
-    from rfcalc.readers.again import as_called
+    from rfcalc.readers.rereading import as_called
 
     if not isinstance(module, torch.nn.Module):
         raise RfcalcError(f"{type(module).__name__} is no torch module", fix="name one: --run model.py:Net")

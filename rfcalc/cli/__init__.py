@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import gc
 import io
 import os
 import stat
@@ -148,8 +149,12 @@ rfcalc table model.py:Net -i 3x224x224    your own model
 rfcalc list shows the networks that can be named, rfcalc --help all commands."""
 
 
+SELDOM = (20_000, 10, 10)  # Python's collector of cyclic garbage, in a process that lives for one command
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(*SELDOM)  # a framework that is imported makes many objects that stay: looking through them costs
     if arguments is None:
         arguments = sys.argv[1:]
         del sys.argv[1:]  # they are rfcalc's, not those of a module that is read

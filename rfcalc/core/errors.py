@@ -32,6 +32,7 @@ class RfcalcError(Exception):
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
         self.advice: Callable[[], str | None] | None = None  # a better fix that takes a while: asked where it is told
+        self.looking: Any = None  # a context in which what stands in the code's frames is looked up as the code saw it
         self.reached: int | None = None  # how many operators of code had run by then
         self.asked: Any = None  # (target, input) where a file or code is not read with an input: as for `walk`
 

@@ -14,64 +14,22 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from linecache import getlines
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
+from rfcalc.core.expressions import OPERATIONS
+from rfcalc.core.expressions import Asked as Asked
+from rfcalc.core.expressions import Expression as Expression
+from rfcalc.core.expressions import Value as Value
+from rfcalc.core.expressions import atoms as atoms
+from rfcalc.core.expressions import evaluated as evaluated
+from rfcalc.core.expressions import written as written
 from rfcalc.core.messages import in_a_message
-
-Value = Any  # a number (or whatever else a length is compared with), or an Asked, or an Expression
-
-
-class Asked(NamedTuple):
-    """A length that code asked a map for: how many operators had run by then, what it was, which of the maps that were
-    asked (by number), and the axis of it that it is."""
-
-    steps: int
-    value: int
-    map: int = -1
-    axis: int = 0
-
-
-class Expression(NamedTuple):
-    """What code computed from lengths: an operation of whole numbers on two values."""
-
-    how: str
-    left: Value
-    right: Value
-
-
-def atoms(made: Value) -> Iterator[Asked]:
-    """The lengths in an expression, in order."""
-    if isinstance(made, Asked):
-        yield made
-    elif isinstance(made, Expression):
-        yield from atoms(made.left)
-        yield from atoms(made.right)
-
-
-def evaluated(made: Value, values: Iterator[Any]) -> Any:
-    """What an expression is where its lengths, in order, have these values."""
-    if isinstance(made, Asked):
-        return next(values)
-    if isinstance(made, Expression):
-        left = evaluated(made.left, values)
-        return OPERATIONS[made.how](left, evaluated(made.right, values))
-    return made
-
-
-def written(asked: Value) -> Any:
-    """An expression with its lengths left out."""
-    if isinstance(asked, Expression):
-        return (asked.how, written(asked.left), written(asked.right))
-    return None if isinstance(asked, Asked) else asked
 
 
 class Condition(NamedTuple):
@@ -109,16 +67,16 @@ class Watched(NamedTuple):
     hanging: dict[
         int, tuple[Any, Value]
     ]  # values made of lengths, by their memory: the framework's object, the lengths
+    alive: set[int]  # the maps that were asked and that are maps of the network
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
-    alive: set[int]  # those of them that are maps of the network
     places: dict[
         tuple[int, int], tuple[str, int]
     ]  # of a map that was asked and its axis: the node's name, and its axis
 
     def clear(self) -> None:
         self.hanging.clear()
-        self.maps.clear()
         self.alive.clear()
+        self.maps.clear()
         self.places.clear()
         self.conditions.clear()
         self.given.clear()
@@ -132,7 +90,7 @@ class Watched(NamedTuple):
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
         if type(value) is Length:
-            self.given.append(Given(steps, value.made, value.value))
+            self.given.append(Given(steps, value.made, plain(value)))
         elif isinstance(value, (tuple, list)):
             for part in value:
                 self.gives(steps, part)
@@ -142,20 +100,19 @@ class Watched(NamedTuple):
             self.gives(steps, [*value.values()])
 
 
-OWN = "rfcalc."  # modules that look at lengths on behalf of code
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
-    "up": lambda a, b: -(-a // b),
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+FLOATS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
 
+
 _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
+_noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing", default=None)
 
 
 @contextmanager
-def watched(framework: str) -> Iterator[Watched]:
+def watched(framework: str = "torch") -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, {}, [], set(), {})
+    found = Watched([], [], [], framework, {}, set(), [], {})
     token = _watching.set(found)
     try:
         yield found
@@ -167,7 +124,25 @@ def watching() -> Watched | None:
     return _watching.get()
 
 
-class Length:  # noqa: PLW1641  (`__hash__` is set below)
+@contextmanager
+def noticing() -> Iterator[list[tuple[FrameType, str]]]:
+    """Where code meanwhile made a plain number of a length ("int"), or looked one up among answers that it keeps
+    ("cache")."""
+    found: list[tuple[FrameType, str]] = []
+    token = _noticing.set(found)
+    try:
+        yield found
+    finally:
+        _noticing.reset(token)
+
+
+def noticed(frame: FrameType, what: str) -> None:
+    found = _noticing.get()
+    if found is not None:
+        found.append((frame, what))
+
+
+class Length:
     """A length, with the expression that made it."""
 
     __slots__ = ("made", "value")
@@ -214,22 +189,46 @@ class Length:  # noqa: PLW1641  (`__hash__` is set below)
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def __truediv__(self, other: Any) -> Any:
+        if isinstance(other, Length):
+            return Share(plain(self) / plain(other), self, other)
+        return _shared("/", self, other) if isinstance(other, (int, float)) else NotImplemented
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _lose(_unfollowed(other) / plain(self), other, self)
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        if modulus is None and type(other) is int and 0 < other <= 4:
+            return self if other == 1 else self * self ** (other - 1)
+        return _lose(pow(plain(self), _unfollowed(other), modulus), self, other)
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    def __round__(self, digits: Any = None) -> Any:
+        return self if digits is None or digits >= 0 else _lose(round(plain(self), digits), self)
+
+    def __trunc__(self) -> Any:
+        return self
+
+    def __ceil__(self) -> Any:
+        return self
+
+    def __floor__(self) -> Any:
+        return self
+
+    def __int__(self) -> Any:
+        noticed(_caller(), "int")
+        return _lose(plain(self), self)
+
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
-    def __truediv__(self, other: Any) -> Any:
-        quotient = _plain(self) / _plain(other)
-        return Share(quotient, self, other) if isinstance(other, int) else _lose(quotient, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        quotient = _plain(other) / self.value
-        return Share(quotient, other, self) if isinstance(other, int) else _lose(quotient, self)
-
     def __rshift__(self, other: Any) -> Any:
-        return self // (1 << other) if type(other) is int else _lose(self.value >> _plain(other), self, other)
+        return self // (1 << other) if type(other) is int else _lose(self.value >> plain(other), self, other)
 
     def __lshift__(self, other: Any) -> Any:
-        return self * (1 << other) if type(other) is int else _lose(self.value << _plain(other), self, other)
+        return self * (1 << other) if type(other) is int else _lose(self.value << plain(other), self, other)
 
     def __and__(self, other: Any) -> Any:
         """As code does it: the rest of a power of two, or what is left without it."""
@@ -237,7 +236,7 @@ class Length:  # noqa: PLW1641  (`__hash__` is set below)
             return self % (other + 1)
         if type(other) is int and other < 0 and -other & (-other - 1) == 0:
             return self // -other * -other
-        return _lose(self.value & _plain(other), self, other)
+        return _lose(self.value & plain(other), self, other)
 
     def __neg__(self) -> Any:
         return _computed("-", 0, self)
@@ -266,8 +265,12 @@ class Length:  # noqa: PLW1641  (`__hash__` is set below)
     def __bool__(self) -> bool:
         return bool(_compared("!=", self, 0))
 
+    def __hash__(self) -> int:
+        noticed(_caller(), "cache")
+        return int(_lose(hash(self.value), self))
+
     def __reduce__(self) -> Any:
-        return int, (_plain(self),)
+        return int, (plain(self),)
 
     def __copy__(self) -> Length:
         return self
@@ -282,7 +285,8 @@ class Length:  # noqa: PLW1641  (`__hash__` is set below)
 
 
 class Share:
-    """A length divided by a whole number, until it is rounded to one."""
+    """A length divided by a whole number, exactly, until it is rounded to a whole one: with whole numbers and halves,
+    quarters … added, and times powers of two, the float that Python computes is rounded as the fraction is."""
 
     __slots__ = ("parts", "value")
     passes_for: type = float
@@ -301,18 +305,37 @@ class Share:
     def __floor__(self) -> Any:
         return self._rounded("//", math.floor)
 
-    @property
-    def positive(self) -> bool:
-        """Whether it is so at every size."""
-        left, right = self.parts
-        return all(isinstance(_made(part), Asked) or (type(part) is int and part > 0) for part in (left, right))
+    def __trunc__(self) -> Any:
+        return self._rounded("//", math.floor) if self >= 0 else self._rounded("up", math.ceil)
+
+    def __round__(self, digits: Any = None) -> Any:
+        return self._rounded("even", round) if digits is None else _lose(round(_float(self), digits), self)
 
     def _rounded(self, how: str, rounding: Callable[[float], int]) -> Any:
-        """The quotient rounded as code does it: exact below 2**53."""
-        return Length(rounding(self.value), Expression(how, *map(_made, self.parts)))
+        return Length(rounding(_float(self)), Expression(how, *map(made_of, self.parts)))
+
+    def __int__(self) -> Any:
+        noticed(_caller(), "int")
+        return _lose(int(_float(self)), self)
+
+    def __neg__(self) -> Any:
+        return _shared("*", self, -1)
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    def __bool__(self) -> bool:
+        return bool(_weighed("!=", self, 0))
+
+    def is_integer(self) -> bool:
+        above, below = self.parts
+        return bool(above % below == 0)
 
     def __reduce__(self) -> Any:
-        return float, (self.value,)
+        return float, (_float(self),)
+
+    def __deepcopy__(self, memo: Any) -> Share:
+        return self
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not hasattr(float, name):
@@ -320,72 +343,94 @@ class Share:
         return getattr(_lose(self.value, self), name)
 
 
-class _Converting(type):
-    """What `int` is to code that is watched: a length remains one, its quotient is rounded down."""
-
-    def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, int)
-
-    def __subclasscheck__(cls, kind: Any) -> bool:
-        return issubclass(kind, int)
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and type(args[0]) is Length:
-            return args[0]
-        if len(args) == 1 and type(args[0]) is Share and args[0].positive:
-            return math.floor(args[0])
-        return int(*args, **kwargs)
+LARGEST_PART = 1 << 20  # of which a float is a multiple
 
 
-class _Int(metaclass=_Converting):
-    pass
+def _float(value: Any) -> float:
+    return value.value if type(value) is Share else float(value)
 
 
-_ASKS_FOR_THE_TYPE = re.compile(r"\b(is|is not|==|!=|in|dtype=|dtype =)\s*[\[({]?\s*int\b|\bint\.|\bto\(int\)|\(int\)")
+def _fraction(value: Any) -> tuple[Any, Any] | None:
+    """What is above and below the line of a number; None where it is no fraction with a positive whole number below."""
+    if type(value) is Share:
+        above, below = value.parts
+        return (above, below) if type(below) is int and below > 0 else None
+    if isinstance(value, int):
+        return value, 1
+    if isinstance(value, float) and math.isfinite(value):
+        above, below = value.as_integer_ratio()
+        return (above, below) if below <= LARGEST_PART else None
+    return None
 
 
-@contextmanager
-def converting(modules: Iterable[Mapping[str, Any]]) -> Iterator[None]:
-    """Code with these globals converts lengths by `int` and still has lengths; not where it asks for the type."""
-    changed: list[Any] = []
-    try:
-        for names in modules:
-            path = names.get("__file__")
-            if "int" not in names and isinstance(path, str) and _converts(path):
-                cast(Any, names)["int"] = _Int
-                changed.append(names)
-        yield
-    finally:
-        for names in changed:
-            names.pop("int", None)
+def _even(whole: Any) -> bool:
+    """Whether a fraction is a float exactly: what is below the line is a power of two."""
+    return type(whole) is int and whole & (whole - 1) == 0
 
 
-@cache
-def _converts(path: str) -> bool:
-    text = "".join(getlines(path))
-    return "int(" in text and not _ASKS_FOR_THE_TYPE.search(re.sub(r"isinstance\(.*|:\s*int\b.*", "", text))
+def _times(a: Any, b: Any) -> Any:
+    return a if type(b) is int and b == 1 else b if type(a) is int and a == 1 else a * b
 
 
-def _made(value: Any) -> Value:
-    if type(value) is Length:
+def _shared(how: str, left: Any, right: Any) -> Any:
+    """Floats that are made of lengths."""
+    value = FLOATS[how](_unfollowed(left), _unfollowed(right))
+    one, two = _fraction(left), _fraction(right)
+    if one is None or two is None:
+        return _lose(value, left, right)
+    (a, b), (c, d) = one, two
+    if how in "+-" and (_even(b) or _even(d)):
+        added = _times(a, d) + _times(c, b) if how == "+" else _times(a, d) - _times(c, b)
+        return Share(value, added, b * d)
+    if how == "*" and (
+        (_even(b) and _even(d))
+        or (type(c) is int and _even(abs(c)) and _even(d))
+        or (type(a) is int and _even(abs(a)) and _even(b))
+    ):
+        return Share(value, _times(a, c), b * d)
+    if how == "/" and type(c) is int and c > 0:
+        return Share(value, _times(a, d), b * c)
+    return _lose(value, left, right)
+
+
+def _unfollowed(value: Any) -> Any:
+    return value.value if type(value) is Share else plain(value)
+
+
+def _weighed(how: str, left: Any, right: Any) -> Any:
+    """A comparison with a fraction."""
+    holds = OPERATIONS[how](_unfollowed(left), _unfollowed(right))
+    one, two = _fraction(left), _fraction(right)
+    if one is None or two is None:
+        return _lose(holds, left, right)
+    (a, b), (c, d) = one, two
+    _note(Expression(how, made_of(_times(a, d)), made_of(_times(c, b))), holds)
+    return holds
+
+
+def made_of(value: Any) -> Value:
+    if isinstance(value, Length):
         return value.made
-    return bool(value) if isinstance(value, bool) else _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    return value.value if type(value) in (Length, Share) else value
+    return bool(value) if isinstance(value, bool) else _unfollowed(value)
 
 
 def plain(value: Any) -> Any:
+    """A length as any other whole number; of several, each."""
+    if type(value) is tuple:
+        return tuple(map(plain, value))
+    return value.value if type(value) is Length else value
+
+
+def numbers(value: Any) -> Any:
     """What an operator is given, with plain numbers in it."""
     if type(value) in (Length, Share):
         return value.value
     if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items()} if _has(value.values()) else value
+        return {key: numbers(v) for key, v in value.items()} if _has(value.values()) else value
     if isinstance(value, slice):
-        return slice(plain(value.start), plain(value.stop), plain(value.step))
+        return slice(numbers(value.start), numbers(value.stop), numbers(value.step))
     if isinstance(value, (tuple, list)) and _has(value):
-        made = [plain(v) for v in value]
+        made = [numbers(v) for v in value]
         return type(value)(*made) if hasattr(value, "_fields") else value.__class__(made)
     return value
 
@@ -396,33 +441,40 @@ def _has(values: Iterable[Any]) -> bool:
 
 def _computed(how: str, left: Any, right: Any) -> Any:
     if not (isinstance(left, int) and isinstance(right, int)):
-        other = right if type(left) is Length else left
+        other = right if isinstance(left, Length) else left
+        if isinstance(other, float) and how in FLOATS:
+            return _shared(how, left, right)
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
-        return _lose(OPERATIONS[how](_plain(left), _plain(right)), left, right)
-    return Length(OPERATIONS[how](_plain(left), _plain(right)), Expression(how, _made(left), _made(right)))
+        return _lose(OPERATIONS[how](plain(left), _unfollowed(right)), left, right)
+    return Length(OPERATIONS[how](plain(left), plain(right)), Expression(how, made_of(left), made_of(right)))
 
 
 def _compared(how: str, left: Length, right: Any) -> Any:
     if not isinstance(right, (int, float)):
         return NotImplemented
-    if type(right) is float and math.isfinite(right):  # a whole number is asked: of one above 9.5, above 9
-        if right.is_integer():
-            right = int(right)
-        elif how in ("<", "<=", ">", ">="):
-            how, right = how[0], math.ceil(right) if how[0] == "<" else math.floor(right)
-    holds = OPERATIONS[how](_plain(left), _plain(right))
     if not isinstance(right, int):
-        return _lose(holds, left, right)
+        return _weighed(how, left, right)
+    holds = OPERATIONS[how](plain(left), plain(right))
+    _note(Expression(how, made_of(left), made_of(right)), holds)
+    return holds
+
+
+def _note(asked: Expression, holds: bool) -> None:
     watched = watching()
     if watched is not None:
-        watched.conditions.append(Condition(_where(), Expression(how, _made(left), _made(right)), holds))
-    return holds
+        watched.conditions.append(Condition(_where(), asked, holds))
+
+
+def beyond(bound: Any, length: Any) -> None:
+    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
+    if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
+        _ = length < bound if bound >= 0 else length < -bound
 
 
 def _caller() -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OWN):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rfcalc."):
         frame = frame.f_back
     return frame
 
@@ -439,7 +491,7 @@ def _lose(value: Any, *parts: Any) -> Any:
         made: Value = None
         for part in parts:
             both = part.parts if type(part) is Share else (part, None)
-            made = Expression("lost", made, Expression("lost", *map(_made, both)))
+            made = Expression("lost", made, Expression("lost", *map(made_of, both)))
         watched.lost.append(Lost(_where(), made))
     return value
 
@@ -459,16 +511,39 @@ def _losing(kind: type, base: type, name: str) -> None:
     def lose(self: Any, *args: Any) -> Any:
         if name in _AS_TEXT and in_a_message(_caller()):
             return own(self.value, *args)
-        return _lose(own(self.value, *map(_plain, args)), self, *args)
+        return _lose(own(self.value, *map(_unfollowed, args)), self, *args)
 
     setattr(kind, name, lose)
 
 
-_TEXT = ("int", "hash", "format", "repr", "str", "pow", "rpow", "abs", "round", "trunc")
-for _name in (*_TEXT, "float", "index", "or", "xor", "rlshift", "rrshift", "invert", "rand", "ror", "rxor"):
-    _losing(Length, int, f"__{_name}__")
+def _computing(name: str, how: str) -> None:
+    back = name.startswith("r")
+
+    def compute(self: Share, other: Any) -> Any:
+        if not isinstance(other, (int, float)):
+            return _lose(NotImplemented, self)
+        return _shared(how, other, self) if back else _shared(how, self, other)
+
+    setattr(Share, f"__{name}__", compute)
+
+
+def _comparing(name: str, how: str) -> None:
+    def compare(self: Share, other: Any) -> Any:
+        return _weighed(how, self, other) if isinstance(other, (int, float)) else NotImplemented
+
+    setattr(Share, f"__{name}__", compare)
+
+
+for _name, _how in {"add": "+", "radd": "+", "sub": "-", "rsub": "-", "mul": "*", "rmul": "*", "truediv": "/"}.items():
+    _computing(_name, _how)
+for _name, _how in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    _comparing(_name, _how)
 for _name in (
-    *(*_TEXT, "float", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv"),
-    *("mod", "rmod", "divmod", "lt", "le", "gt", "ge", "eq", "ne", "bool", "neg", "pos"),
+    *("float", "rpow", "rand", "or", "ror", "xor", "rxor", "rlshift", "rrshift", "invert", "index"),
+    *("format", "repr", "str"),
 ):
+    _losing(Length, int, f"__{_name}__")
+for _name in ("float", "hash", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "divmod", "rdivmod", "pow", "rpow"):
+    _losing(Share, float, f"__{_name}__")
+for _name in ("format", "repr", "str", "pos"):
     _losing(Share, float, f"__{_name}__")

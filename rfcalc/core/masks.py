@@ -7,6 +7,7 @@ Where heads or windows have masks of their own, `Several` holds one for each pos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import lt
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.core.errors import LayerError, ShapeError
@@ -60,6 +61,9 @@ def _rows_of(given: Any) -> Rows:
         if isinstance(row, str) or not isinstance(row, Iterable):
             raise refused()
         keys = tuple(row)
+        if set(map(type, keys)) == {int} and keys[0] >= 0 and all(map(lt, keys, keys[1:])):  # in order, each once
+            rows.append(keys)
+            continue
         whole = set(map(type, keys)) <= {int} or all(map(is_number, keys))
         if not whole or (keys and min(keys) < 0):
             raise refused("positions are whole numbers, counted from 0")

@@ -101,11 +101,14 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
     Raises:
         ShapeError: a layer cannot take what it gets; the message names the node, its inputs and the rule.
     """
+    settle = settler()
+    plain = settle is None and all(type(n) is int for x in inputs for n in x.dims)
+    if plain and network._walked and network._walked[0] == tuple(inputs):
+        return Walked(network, *network._walked[1:])  # a reader checks what it read, then it is analysed
     shapes = list(inputs)
     costs = [NOTHING] * len(shapes)
     groups: dict[str, tuple[Node, Cost]] = {}
     known: dict[Any, tuple[Shape, Cost, Layer]] = {}
-    settle = settler()
     for node, sources in zip(network.nodes, network.sources, strict=True):
         layer = node.layer
         if len(sources) == 1:
@@ -137,7 +140,10 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
             cost = _shared(groups, node, cost)
         shapes.append(y)
         costs.append(cost)
-    return Walked(network, tuple(shapes), tuple(costs))
+    walked = Walked(network, tuple(shapes), tuple(costs))
+    if plain:
+        object.__setattr__(network, "_walked", (tuple(inputs), *walked[1:]))
+    return walked
 
 
 def _mistyped(network: Network, node: Node, inputs: Sequence[Shape]) -> RfcalcError | None:

@@ -77,6 +77,7 @@ class Network:
     __slots__ = (
         "_ends",
         "_last",
+        "_walked",
         "citation",
         "expr",
         "inputs",
@@ -105,6 +106,7 @@ class Network:
     stages: tuple[str, ...]
     _ends: dict[str, int]
     _last: str
+    _walked: tuple[Any, ...]  # what the forward walk gave last, and for which inputs
 
     @uncollected
     def __init__(
@@ -146,6 +148,7 @@ class Network:
         put(self, "positions", made.positions)
         put(self, "stages", tuple(made.stages))
         put(self, "_ends", made.ends)
+        put(self, "_walked", ())
         put(self, "_last", "" if last is None else made.name(last))
         if outputs:
             put(self, "outputs", tuple(outputs))

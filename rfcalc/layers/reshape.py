@@ -88,6 +88,14 @@ class Flatten(Layer):
         after: list[tuple[int | None, Index]] = [(i - last + first, STEP) for i in range(last + 1, len(x.dims))]
         return ((*before, *merged, *after),)
 
+    def stated(self, x: Shape, like: Layer) -> Flatten:
+        """Beside an axis of 1 there are several ways to say it."""
+        same = isinstance(like, Flatten) and _gives(like, x, self.output(x))
+        return like if same else self  # type: ignore[return-value]
+
+    def sized(self, y: Shape) -> Any:
+        return Reshape(y.dims, y.channel)
+
     def notation(self, exact: bool = False) -> str:
         if (self.start, self.end) == (0, -1):
             return "flatten"
@@ -97,6 +105,13 @@ class Flatten(Layer):
     def from_word(cls, word: Word) -> Flatten:
         start, end = word.bounds("axes", 2)
         return cls(0 if start is None else start, -1 if end is None else end)
+
+
+def _gives(layer: Layer, x: Shape, y: Shape) -> bool:
+    try:
+        return layer.output(x) == y
+    except ShapeError:
+        return False
 
 
 @layer("reshape")

@@ -131,7 +131,12 @@ class _Merge:
         node, other = one.network.nodes[a - arity], two.network.nodes[b - arity]
         pairs = list(zip(one.network.sources[a - arity], two.network.sources[b - arity], strict=False))
         counts = len(one.network.sources[a - arity]), len(two.network.sources[b - arity])
-        if node.layer.kind != other.layer.kind or counts[0] != counts[1] or not all(p in self.latest for p in pairs):
+        views = node.layer.row_major and other.layer.row_major  # one of them may be told as the other
+        if (
+            (node.layer.kind != other.layer.kind and not views)
+            or counts[0] != counts[1]
+            or not all(p in self.latest for p in pairs)
+        ):
             return False
         sources = tuple(self.latest[pair] for pair in pairs)
         self.put(node.name, sources, at, (node.layer, other.layer), (one.shapes[a], two.shapes[b]))
@@ -170,7 +175,7 @@ class _Merge:
 def _merged(first: Line, second: Reading) -> tuple[Line, Reading, tuple[int, ...]]:
     """Two readings with the nodes of both, and where the positions of the second one are now."""
     one, two = first.reading.network, second.network
-    if _plan(one) == _plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
+    if plan(one) == plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
         return first, _renamed(second, one), tuple(range(one.arity + len(one.nodes)))
     if one.arity != two.arity or len(one.outputs) != len(two.outputs):
         raise Unfollowed(one.nodes[0].name, "the code takes or gives back other maps at other sizes")
@@ -233,5 +238,6 @@ def _differs(one: Reading, two: Reading, kind: str) -> str:
     return f"the code does something else at {size}{counts}; they part at {kind}"
 
 
-def _plan(network: Network) -> list[Any]:
+def plan(network: Network) -> list[Any]:
+    """The kinds of all nodes, and what each reads."""
     return [(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)]

@@ -6,13 +6,17 @@ not known, the nearest map is taken that has these lengths in all readings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
+from rfcalc.core.layer import Layer
 from rfcalc.core.lengths import Asked, Given, Watched, atoms, evaluated, written
 from rfcalc.core.shape import Shape
 from rfcalc.plan.aligning import Reading, Unfollowed
+
+HIDDEN = 1 << 20  # numbers of checks on layers that show none
 
 
 class Rule(NamedTuple):
@@ -20,6 +24,14 @@ class Rule(NamedTuple):
 
     value: Callable[[Sequence[Shape]], Any]
     positions: tuple[int, ...]
+
+
+class Certainty(IntEnum):
+    """How rules were told: by what gives such numbers, by what is equal everywhere, by what the code itself did."""
+
+    INFERRED = 0
+    EQUAL = 1
+    OWN = 2
 
 
 class Check(NamedTuple):
@@ -47,6 +59,10 @@ class Lengths:
         shapes = self.shapes[position]
         return tuple(int(x.dims[axis]) for x in shapes) if all(axis < len(x.dims) for x in shapes) else None
 
+    def has(self, told: Sequence[Any], before: int) -> bool:
+        """Whether a map before a position has these lengths."""
+        return any(dims == tuple(told) for varied in self.varied[:before] for dims in varied.values())
+
     def fixed(self, position: int, axis: int) -> bool:
         """Whether an axis holds channels, whose number is the same at all sizes that were read."""
         return axis == self.shapes[position][0].channel and axis not in self.varied[position]
@@ -65,7 +81,8 @@ class Code:
         self, watched: Sequence[Watched], asked: Sequence[Asking], made: Sequence[int], arity: int, lengths: Lengths
     ) -> None:
         self.watched, self.asked, self.made, self.lengths, self.arity = watched, asked, made, lengths, arity
-        self.certain = True  # whether all that was told of lengths is what the code itself did with them
+        self.certainty = Certainty.OWN
+        self.hidden: list[tuple[int, Rule]] = []  # by position, what must hold of a layer that shows no numbers
         counts = {len(w.given) for w in watched}
         self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
         self.by_values: dict[tuple[int, ...], list[int]] = {}
@@ -73,18 +90,34 @@ class Code:
             self.by_values.setdefault(tuple(g.value for g in given), []).append(i)
 
     def rule(self, position: int, told: Sequence[Any]) -> Rule | None:
-        """The expression that code gave to the operator of a position, where it has these values: in the call that ran
-        it, else in an earlier one, which is not certain."""
-        made = self.made[position]
-        before = [g for i in self.by_values.get(tuple(told), ()) if (g := self.given[i])[0].steps <= made]
-        of_call = [g for g in before if made < g[0].until]
-        self.certain &= bool(of_call) and all(_same(g, of_call[0]) for g in of_call)
-        for given in reversed(of_call or before):
+        """The expression with these values that code gave to an operator by then, which may be another one."""
+        return self._given(position, [g for g in self._with(told) if g[0].steps <= self.made[position]])
+
+    def of_call(self, position: int, told: Sequence[Any]) -> Rule | None:
+        """The expression with these values that code gave in the call that ran the operator of a position."""
+        found = [g for g in self._with(told) if g[0].steps <= self.made[position] < g[0].until]
+        if (rule := self._given(position, found)) is not None:
+            self.at_most(Certainty.OWN if all(_same(g, found[0]) for g in found) else Certainty.EQUAL)
+        return rule
+
+    def alike(self, position: int, layer: Layer, sources: Sequence[int]) -> None:
+        """Note what code gave to the operator of a layer that is the same in all readings, where that is a length of
+        its map: the layer must give this length at all sizes."""
+        for axis, told in self.lengths.varied[position].items():
+            if (rule := self.of_call(position, told)) is not None:
+                given = partial(_gives, layer, tuple(sources), axis, rule)
+                self.hidden.append((position, Rule(given, (*sources, *rule.positions))))
+
+    def at_most(self, certainty: Certainty) -> None:
+        self.certainty = min(self.certainty, certainty)
+
+    def _with(self, told: Sequence[Any]) -> Iterator[Sequence[Given]]:
+        return (self.given[i] for i in self.by_values.get(tuple(told), ()))
+
+    def _given(self, position: int, found: Sequence[Sequence[Given]]) -> Rule | None:
+        for given in reversed(found):
             if (rule := self._rule([g.made for g in given])) is not None:
-                if all(p < position for p in rule.positions):
-                    return rule
-                break
-        self.certain = False
+                return rule if all(p < position for p in rule.positions) else None
         return None
 
     def _rule(self, made: Sequence[Any]) -> Rule | None:
@@ -95,14 +128,12 @@ class Code:
         for found in zip(*map(atoms, made), strict=True):
             values = tuple(a.value for a in found)
             place = self._asked(found)
-            if len(set(values)) == 1 and place is not None and self.lengths.fixed(*place):
+            if len(set(values)) == 1 and (self._alive(found) if place is None else self.lengths.fixed(*place)):
                 rules.append(Rule(partial(_constant, values[0]), ()))
                 continue
             if place is None:
-                place, self.certain = self._place(values, found[0].steps), False
-            if place is None and len(set(values)) == 1 and self._alive(found):
-                rules.append(Rule(partial(_constant, values[0]), ()))
-                continue
+                place = self._place(values, found[0].steps)
+                self.at_most(Certainty.EQUAL)
             if place is None:
                 return None
             rules.append(Rule(partial(_length, *place), (place[0],)))
@@ -150,7 +181,21 @@ class Code:
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
+        for number, given in enumerate(self.given if strict else (), len(self.watched[0].conditions)):
+            if len({g.value for g in given}) == 1 and (rule := self._varying(given)) is not None:
+                at = max(max(rule.positions) + 1, self.arity)
+                if at < len(self.made):
+                    found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
+        for number, (position, rule) in enumerate(self.hidden if strict else (), HIDDEN):
+            found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
         return found
+
+    def _varying(self, given: Sequence[Given]) -> Rule | None:
+        """Whether a number is what it is in all readings, which code computes from lengths that differ there."""
+        if all(len({a.value for a in found}) == 1 for found in zip(*(atoms(g.made) for g in given), strict=False)):
+            return None
+        rule = self._rule([g.made for g in given])
+        return None if rule is None else Rule(partial(_equals, rule, given[0].value), rule.positions)
 
 
 Asking = Mapping[tuple[int, int], tuple[int, int]]  # a map that was asked, and its axis → its position, and its axis
@@ -191,6 +236,14 @@ def nothing_lost(watched: Sequence[Watched]) -> None:
 
 def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any:
     return evaluated(made, (rule.value(shapes) for rule in rules))
+
+
+def _gives(layer: Layer, sources: Sequence[int], axis: int, rule: Rule, shapes: Sequence[Shape]) -> bool:
+    return bool(layer.output(*[shapes[s] for s in sources]).dims[axis] == rule.value(shapes))
+
+
+def _equals(rule: Rule, value: int, shapes: Sequence[Shape]) -> bool:
+    return bool(rule.value(shapes) == value)
 
 
 def _constant(value: int, shapes: Sequence[Shape]) -> Any:

@@ -18,9 +18,10 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.lengths import Watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
-from rfcalc.plan.aligning import Reading, Unfollowed, aligned
-from rfcalc.plan.asked import Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
+from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
+from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
+MOST_ALIKE = 4  # readings that tell rules, where others have other nodes
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
@@ -49,6 +50,7 @@ class Following:
         checks: by position, what code asked before it, of this way through the code.
         masked: whether masks that differ from size to size were left out: sizes are told, but not what is read.
         valued: a node that works with a number which the code computes from a size; no size hangs on it, values do.
+        certainty: how all rules and checks were told.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Following:
         checks: Mapping[int, Sequence[Check]] | None = None,
         masked: bool = False,
         valued: str = "",
+        certainty: Certainty = Certainty.INFERRED,
     ) -> None:
         self.network = network
         self.rules = rules
@@ -66,6 +69,7 @@ class Following:
         self.checks = checks or {}
         self.masked = masked
         self.valued = valued
+        self.certainty = certainty
 
     @property
     def follows(self) -> bool:
@@ -188,7 +192,8 @@ def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) ->
 
 
 def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Following:
-    """The rules that all readings agree with.
+    """The rules that all readings agree with, or most of them: where numbers are alike by chance (an axis of 1, as many
+    rows as channels), views are told otherwise or come to nothing, and these readings must only give the same outputs.
 
     Args:
         watched: what code asked in each of them, with the same answers, and what it gave to operators.
@@ -197,6 +202,19 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         Unfollowed: something differs that follows no rule.
     """
     nothing_lost(watched)
+    try:
+        return _follow(readings, watched)
+    except Unfollowed:
+        alike: dict[Any, list[int]] = {}
+        for i, reading in enumerate(readings):
+            alike.setdefault(tuple(plan(reading.network)), []).append(i)
+        most = max(alike.values(), key=len)
+        if not MOST_ALIKE <= len(most) < len(readings):
+            raise
+        return _follow([readings[i] for i in most], [watched[i] for i in most] if watched else ())
+
+
+def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Following:
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
     asked = [places_of(watched[i], readings[i]) for i in order] if watched else []
@@ -209,6 +227,8 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
         if all(layer == layers[0] for layer in layers):
+            if told_by is not None:
+                told_by.alike(position, layers[0], sources)
             continue
         if len({layer.given.get("by") for layer in layers}) > 1:
             layers, valued = [layer.unvalued() for layer in layers], valued or node.name
@@ -217,7 +237,7 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
             layers, masked = [layer.unmasked() or layer for layer in layers], True
         if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
-        if watched and len(sources) == 1:
+        if len(sources) == 1 and (watched or all(layer.row_major for layer in layers)):
             before = [r.shapes[sources[0]] for r in readings]
             like = max(zip(layers, before, strict=True), key=lambda pair: pair[1].values)[0]
             layers = [layer.stated(x, like) for layer, x in zip(layers, before, strict=True)]
@@ -231,13 +251,19 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         for path in values[0]:
             told = [v[path] for v in values]
             if len(set(told)) > 1:
-                rule = told_by.rule(position, told) if told_by is not None else None
+                rule = told_by.of_call(position, told) if told_by is not None else None
+                if watched and rule is None and len(sources) == 1:
+                    rule = _viewed(told, position, sources[0], readings)
+                if told_by is not None and rule is None:
+                    rule = told_by.rule(position, told)
+                    told_by.at_most(Certainty.EQUAL if rule or lengths.has(told, position) else Certainty.INFERRED)
                 found.append((path, rule or _rule(node, position, path, told, readings, lengths)))
     if rules or valued:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
     checks = told_by.checks() if told_by is not None else None
-    return Following(network, rules, checks=checks, masked=masked, valued=valued)
+    certainty = told_by.certainty if told_by is not None else Certainty.INFERRED
+    return Following(network, rules, checks=checks, masked=masked, valued=valued, certainty=certainty)
 
 
 def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[int, list[Check]]:
@@ -263,6 +289,22 @@ class _Lengths(Lengths):
         if key not in self._known:
             self._known[key] = list(_alone(told, dims))
         return self._known[key]
+
+
+def _viewed(told: Sequence[Any], position: int, source: int, readings: Sequence[Reading]) -> Rule | None:
+    """A number of a view as a length of the map that it views, or a product of neighbouring ones, if it is only one."""
+    if any(r.shapes[position].values != r.shapes[source].values for r in readings):
+        return None
+    count = min(len(r.shapes[source].dims) for r in readings)
+    parts = [(a, b) for a in range(count) for b in range(a + 1, count + 1)]
+    found = {
+        (a, b)
+        for a, b in parts
+        if all(v == _product(r.shapes[source], a, b) for v, r in zip(told, readings, strict=True))
+    }
+    shortest = min([b - a for a, b in found], default=0)
+    least = [(a, b) for a, b in found if b - a == shortest]
+    return Rule(partial(_of_axes, source, *least[0]), (source,)) if len(least) == 1 else None
 
 
 def _rule(

@@ -25,7 +25,7 @@ from rfcalc.plan.passes import PassPlan
 from rfcalc.plan.run import leading
 from rfcalc.plan.tile import TilePlan
 from rfcalc.plan.together import first_of
-from rfcalc.readers.again import Known, read
+from rfcalc.readers.rereading import Known, read
 
 NUMBER = "it is given a number that depends on the size of the map"
 MOST_WATCHED = 3  # readings that are watched for what the code asks
@@ -38,17 +38,25 @@ def sized_number(known: Known, first: Any, following: Following) -> Barrier | No
     if following.valued:
         return Barrier(following.valued, "number", NUMBER)
     for one in known.readings.values():
-        if isinstance(one, Reading) and (name := _other_number(first, one.network)) is not None:
-            return Barrier(name, "number", NUMBER)
+        for name, kind in _given_others(first, one.network) if isinstance(one, Reading) else ():
+            if kind == "number":
+                return Barrier(name, kind, NUMBER)
     return None
 
 
-def _other_number(first: Any, other: Any) -> str | None:
-    """The first node, of those that both have, that is given other numbers."""
+def _given_others(first: Any, other: Any) -> Iterator[tuple[str, str]]:
+    """The nodes that are given other parameters (``size``) or numbers (``number``) in another reading: of the same
+    places, or where there are other nodes, of the same names."""
     mine, theirs = (getattr(n.source, "amounts", {}) for n in (first, other))
-    both = {node.name for node in other.nodes}
-    names = [node.name for node in first.nodes if node.name in both]
-    return next((name for name in names if repr(mine.get(name)) != repr(theirs.get(name))), None)
+    names, others = ([node.name for node in n.nodes] for n in (first, other))
+    both = set(others)
+    pairs = zip(names, others, strict=True) if len(names) == len(others) else ((n, n) for n in names if n in both)
+    for a, b in pairs:
+        one, two = mine.get(a, ()), theirs.get(b, ())
+        if [p for p in one if isinstance(p, str)] != [p for p in two if isinstance(p, str)]:
+            yield a, "size"
+        elif repr(one) != repr(two):  # not equal numbers are nan, too
+            yield a, "number"
 
 
 def in_one_way(known: Known, first: Any, following: Following, step: int) -> Following:
@@ -198,8 +206,8 @@ def _unlike(first: Any, following: Following, theirs: Reading) -> Iterator[tuple
         moved = moved or not _same(a.layer, b.layer, y)
     if moved and not _moved_alike(following, one, two):
         yield "", "size", why
-    if (name := _other_number(first, theirs.network)) is not None:
-        yield name, "number", NUMBER
+    for name, kind in _given_others(first, theirs.network):
+        yield name, kind, why if kind == "size" else NUMBER
 
 
 def _same(a: Layer, b: Layer, y: Shape) -> bool:

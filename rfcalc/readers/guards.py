@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -18,7 +19,9 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, ShapeError
+from rfcalc.core.lengths import Length, Watched, atoms, evaluated, plain
 from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 
 FOREIGN = ("torch", "rfcalc", "contextlib")
 ASKED = {"size", "dim", "len", "isinstance", "is_scripting", "is_tracing", "is_exporting", "is_compiling"}
@@ -64,8 +67,9 @@ class Guard(NamedTuple):
 
 def refusal_of(error: BaseException | None) -> Refusal | None:
     """The statement of the user's code that raised an error on purpose, if one did and its condition can be read."""
+    looking: AbstractContextManager[Any] = nullcontext()
     while isinstance(error, RfcalcError):
-        error = error.__cause__
+        looking, error = error.looking or looking, error.__cause__
     frame, line = _innermost(error)
     if frame is None:
         return None
@@ -82,7 +86,7 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
     values: Values = {}
     names: dict[str, str] = {}
     try:
-        test = _Atoms(frame, values, names).visit(test)
+        test = _Atoms(frame, values, names, looking).visit(test)
     except _Unread:
         return None
     where = f"{Path(frame.f_code.co_filename).name}, line {line + first - 1 if first else line}"
@@ -103,7 +107,7 @@ def guard(refusals: Sequence[tuple[Sequence[Shape], Refusal]]) -> Guard | None:
     fixed: Values = {}
     rules: dict[str, Callable[[Sequence[Shape]], Any]] = {}
     for name in one.values:
-        told = [r.values[name] for _, r in refusals]
+        told = [plain(r.values[name]) for _, r in refusals]
         if all(value == told[0] for value in told):
             fixed[name] = told[0]
             continue
@@ -115,6 +119,43 @@ def guard(refusals: Sequence[tuple[Sequence[Shape], Refusal]]) -> Guard | None:
         return None
     code = compile(ast.fix_missing_locations(ast.Expression(one.test)), one.where, "eval")
     return Guard(one.where, one.told, code, fixed, rules, one.names)
+
+
+def exact_guard(refusal: Refusal, heard: Watched, network: Network) -> Guard | None:
+    """The condition that refused a size, where all that it compares is computed from lengths of the inputs, or from
+    none; None where it is not."""
+    fixed: Values = {}
+    rules: dict[str, Callable[[Sequence[Shape]], Any]] = {}
+    for name, value in refusal.values.items():
+        rule = None if heard.lost else _computed(value, heard, list(network.inputs))
+        if rule is None:
+            return None
+        if any(isinstance(v, Length) for v in (value if isinstance(value, tuple) else (value,))):
+            rules[name] = rule
+        else:
+            fixed[name] = value
+    if not rules:
+        return None
+    code = compile(ast.fix_missing_locations(ast.Expression(refusal.test)), refusal.where, "eval")
+    return Guard(refusal.where, refusal.told, code, fixed, rules, refusal.names)
+
+
+def _computed(value: Any, heard: Watched, inputs: Sequence[str]) -> Callable[[Sequence[Shape]], Any] | None:
+    """A value that code compared, as a function of the inputs' shapes."""
+    if isinstance(value, tuple):
+        parts = [_computed(v, heard, inputs) for v in value]
+        return None if None in parts else partial(_tuple, parts)
+    if not isinstance(value, Length):
+        return partial(_constant, value)
+    places = [heard.places.get((a.map, a.axis)) if a.map >= 0 else None for a in atoms(value.made)]
+    if any(place is None or place[0] not in inputs for place in places):
+        return None
+    found = [(inputs.index(place[0]), place[1]) for place in places if place is not None]
+    return partial(_evaluated, value.made, found)
+
+
+def _evaluated(made: Any, places: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> Any:
+    return evaluated(made, iter([shapes[source].dims[i] for source, i in places]))
 
 
 def _innermost(error: BaseException | None) -> tuple[FrameType | None, int]:
@@ -174,8 +215,10 @@ class _Unread(Exception):
 class _Atoms(ast.NodeTransformer):
     """Puts names in the place of what is looked up, and notes the values."""
 
-    def __init__(self, frame: FrameType, values: Values, names: dict[str, str]) -> None:
-        self.frame, self.values, self.names = frame, values, names
+    def __init__(
+        self, frame: FrameType, values: Values, names: dict[str, str], looking: AbstractContextManager[Any]
+    ) -> None:
+        self.frame, self.values, self.names, self.looking = frame, values, names, looking
 
     def visit(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLED:
@@ -202,7 +245,8 @@ class _Atoms(ast.NodeTransformer):
                     raise _Unread
         text = ast.unparse(node)
         try:
-            value = eval(text, self.frame.f_globals, self.frame.f_locals)  # noqa: S307
+            with self.looking:
+                value = eval(text, self.frame.f_globals, self.frame.f_locals)  # noqa: S307
         except Exception:
             raise _Unread from None
         if isinstance(value, (list, tuple)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.lengths import watched
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import native
 from rfcalc.graph.forward import shapes_of_inputs
@@ -43,7 +44,8 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     from rfcalc.plan.sizes import Sizes
 
     asked = named(target)
-    found = asked.read(input)
+    with watched():
+        found = asked.read(input)
     network = found.network
     given, assumptions = found.at(input)
     shapes = shapes_of_inputs(network, given)
@@ -53,7 +55,7 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         from rfcalc.readers.again import followed
 
         try:
-            following, told = followed(target, found)
+            following, told = followed(target, found, few=True)
         except RfcalcError as unfollowed:
             from rfcalc.readers.ways import sizes_of_ways
 
@@ -153,7 +155,8 @@ def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequ
     """The network for inputs of other shapes: code is read again, and what sizes it holds are followed."""
     asked = named(target)
     if asked.again:
-        found = asked.read(input)
+        with watched():
+            found = asked.read(input)
         if found.bound:
             from rfcalc.readers.again import followed
 
@@ -358,10 +361,12 @@ def tile(
     following, multiple, unfollowed, known = None, 1, None, None
     told: tuple[str, ...] = ()
     if asked.again:
-        found = target = asked.read(input)
+        with watched():
+            found = target = asked.read(input)
         if found.bound:
-            from rfcalc.readers.again import Known, followed_in_steps
+            from rfcalc.readers.again import followed_in_steps
             from rfcalc.readers.alike import MOST_PLANS, in_one_way, sized_number, unlike_at_tiles
+            from rfcalc.readers.rereading import Known
 
             known = Known(given)
             try:

@@ -20,8 +20,8 @@ from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
-from rfcalc.readers.again import predicted, ran_past, read, untold
 from rfcalc.readers.guards import deliberate
+from rfcalc.readers.rereading import predicted, ran_past, read, untold
 from rfcalc.readers.target import Target
 
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way

@@ -106,7 +106,7 @@ def softmaxed(x: Facts) -> Facts:
         return NONE
     if x.low.shape[-1] == 1:
         return NONE
-    whole = x.low.all(-1)[..., None]
+    whole = (x.low.sum(-1) == x.low.shape[-1])[..., None]  # several times as fast as all(-1)
     gone = x.low & ~whole
     if x.never is not None and x.never.shape[-1] != 1:
         gone = gone | (x.never & x.never.all(-1)[..., None])

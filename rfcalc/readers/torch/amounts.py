@@ -1,4 +1,4 @@
-"""The numbers that operators are given beside maps: fractions, and constants of one value.
+"""What operators are given beside maps: numbers, constants, and which parameters.
 
 Code may compute them from the size of its input (``x / x.shape[-1]``), which no layer holds: readings at several sizes
 tell by them that a part of the image would be computed otherwise.
@@ -15,12 +15,14 @@ import torch
 from rfcalc.readers.torch.recording import Recording, tensors
 from rfcalc.readers.torch.tensors import Static, TensorBuilder
 
-NUMBERS = ("fill_value", "other", "exponent", "value")  # arguments of operators that are numbers, not lengths
+# Arguments of operators that are numbers, and no lengths, also where they are whole.
+NUMBERS = {"self", "other", "value", "fill_value", "exponent", "alpha", "beta", "eps", "p", "min", "max", "min_val"}
+NUMBERS |= {"max_val", "threshold", "negative_slope", "scale", "input_scale", "lambd", "weight", "upper", "lower"}
 DEEP = 16  # steps back from a constant without values, for the numbers that it is computed with
 
 
-def amounts(graph: TensorBuilder, recording: Recording, steps: Mapping[str, int]) -> dict[str, tuple[float, ...]]:
-    """By node, the numbers that its operator is given, in order."""
+def amounts(graph: TensorBuilder, recording: Recording, steps: Mapping[str, int]) -> dict[str, tuple[Any, ...]]:
+    """By node, what its operator is given, in order: numbers, and the names of parameters."""
     found = {}
     for name, number in steps.items():
         if number >= 0 and (own := tuple(_given(graph, recording.steps[number].args))):
@@ -28,10 +30,10 @@ def amounts(graph: TensorBuilder, recording: Recording, steps: Mapping[str, int]
     return found
 
 
-def _given(graph: TensorBuilder, args: Mapping[str, Any]) -> Iterator[float]:
-    for value in args.values():
-        if isinstance(value, float):
-            yield value
+def _given(graph: TensorBuilder, args: Mapping[str, Any]) -> Iterator[Any]:
+    for name, value in args.items():
+        if isinstance(value, float) or (isinstance(value, int) and name in NUMBERS):
+            yield float(value)
         elif isinstance(value, Sequence) and value and all(isinstance(v, float) for v in value):
             yield from value
         else:
@@ -39,26 +41,36 @@ def _given(graph: TensorBuilder, args: Mapping[str, Any]) -> Iterator[float]:
                 yield from _constant(graph.entry(tensor), tensor)
 
 
-def _constant(entry: Any, tensor: torch.Tensor) -> Iterator[float]:
-    """The smallest and the largest value of a constant; of one without data, the numbers that it is computed with, and
-    of how many values together."""
-    if not isinstance(entry, Static) or entry.parameter or tensor.is_complex():
+def _constant(entry: Any, tensor: torch.Tensor) -> Iterator[Any]:
+    """The name of a parameter; the smallest and the largest value of a constant; of one without data, the numbers that
+    it is computed with, and of how many values together."""
+    if not isinstance(entry, Static) or tensor.is_complex():
         return
-    if not tensor.is_meta:
-        if tensor.numel() == 1 or tensor.is_floating_point():
-            yield from _values(tensor.detach())
+    if entry.parameter or not tensor.is_meta:
+        yield from _known(entry, tensor)
         return
     left, seen = [entry], 0
     while left and seen < DEEP:
         one, seen = left.pop(), seen + 1
-        if one.step is None or one.parameter:
+        if one.step is None:
             continue
-        yield from (float(n) for name in NUMBERS if isinstance(n := one.step.args.get(name), (int, float)))
+        yield from (float(n) for name, n in one.step.args.items() if name in NUMBERS and isinstance(n, (int, float)))
         for before in one.sources.values():
-            if isinstance(before, Static):
+            if not isinstance(before, Static):
+                continue
+            yield from _known(before, before.tensor)
+            if not before.parameter:
                 left.append(before)
-                if prod(one.dims) < prod(before.dims) and prod(one.dims) == tensor.numel():
-                    yield float(prod(before.dims))
+            if prod(one.dims) < prod(before.dims) and prod(one.dims) == tensor.numel():
+                yield float(prod(before.dims))
+
+
+def _known(entry: Static, tensor: Any) -> Iterator[Any]:
+    """What is known of a constant by itself."""
+    if entry.parameter:
+        yield entry.parameter
+    elif tensor is not None and not tensor.is_meta and (tensor.numel() == 1 or tensor.is_floating_point()):
+        yield from _values(tensor.detach())
 
 
 def _values(tensor: torch.Tensor) -> Iterator[float]:

@@ -14,19 +14,20 @@ INDEXING = frozenset(("index", "__getitem__", "index_select", "gather", "embeddi
 WHOLE = (torch.int64, torch.int32)
 
 
-def indexed(
-    graph: TensorBuilder, recording: Recording, module: torch.nn.Module, steps: Mapping[str, int]
-) -> dict[str, int]:
+def indexed(graph: TensorBuilder, recording: Recording, steps: Mapping[str, int]) -> dict[str, int]:
     """The bytes of indices that nodes keep, where code computes them without its inputs: those that are no buffer's
     memory, once where several nodes read them."""
-    seen = {memory_of(t) for t in (*module.parameters(), *module.buffers())}
+    seen: set[int] | None = None
     found: dict[str, int] = {}
     for name, number in steps.items():
         if number < 0 or recording.steps[number].name not in INDEXING:
             continue
         for index in recording.steps[number].given:
             computed = index.dtype in WHOLE and isinstance(graph.entry(index), Static)
-            if computed and memory_of(index) not in seen:
+            if not computed:
+                continue
+            seen = {memory_of(t) for t in recording.parts.tensors} if seen is None else seen
+            if memory_of(index) not in seen:
                 seen.add(memory_of(index))
                 found[name] = found.get(name, 0) + index.untyped_storage().nbytes()
     return found
@@ -37,15 +38,16 @@ def computed(
 ) -> dict[str, int]:
     """The bytes of what code computes in every step without its inputs, by the node that stands for it; memory that is
     the module's own, or that several nodes share, is there once."""
+    arity = len(graph.inputs)
+    fixed = {p: t for p, t in graph.held.items() if p in named and not graph.nodes[p - arity].inputs}
     made = set[int]()
-    for step in recording.steps:
+    for step in recording.steps if fixed else ():
         if not step.views:
             read = {memory_of(t) for t in step.given}
             made.update({memory_of(t) for t in step.outs} - read)
     found: dict[str, int] = {}
-    for position, tensor in graph.held.items():
-        fixed = position in named and not graph.nodes[position - len(graph.inputs)].inputs
-        if fixed and steps[named[position]] >= 0 and memory_of(tensor) in made:
+    for position, tensor in fixed.items():
+        if steps[named[position]] >= 0 and memory_of(tensor) in made:
             made.discard(memory_of(tensor))
             found[named[position]] = tensor.untyped_storage().nbytes()
     return found

@@ -53,7 +53,7 @@ def copied(
             how = Copy(_innermost(step.out), step.name not in AS_NEEDED, _at(graph, source))
             held[memory_of(step.out)] = (named[source.node], how)
             continue
-        for memory in {memory_of(t) for t in read} & held.keys():
+        for memory in {memory_of(t) for t in read} & held.keys() if held else ():
             of, _ = held[memory]
             for name in nodes.get(number, ()):
                 inputs = network.node(name).inputs

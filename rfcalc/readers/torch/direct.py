@@ -104,10 +104,16 @@ def _vector(given: Any, shape: Sequence[int], dtype: torch.dtype) -> bool:
     return given is None or (_plain(given, dtype) and tuple(given.shape) == tuple(shape) and _in_rows(given))
 
 
-def _repeats(small: Sequence[int], large: Sequence[int]) -> bool:
+def _fits(small: Sequence[int], large: Sequence[int]) -> bool:
     """Whether one shape can be repeated to the other, which has as many axes or more."""
     pairs = zip(reversed(small), reversed(large), strict=False)
     return len(small) <= len(large) and all(n in (1, m) for n, m in pairs)
+
+
+def _repeats(x: torch.Tensor, large: Sequence[int]) -> bool:
+    """Whether a tensor can be repeated to a shape, and lies row by row but for the axes along which it is."""
+    own = zip(reversed(x.shape), reversed(large), reversed(x.stride()), reversed(rows(x.shape)), strict=False)
+    return _fits(x.shape, large) and all(s == t or n != m for n, m, s, t in own)
 
 
 ATEN = torch.ops.aten
@@ -139,10 +145,8 @@ def _two(x: Any, other: Any) -> torch.Tensor | None:
         return None
     if x.shape == other.shape:
         return _like(x) if x.stride() == other.stride() and _kept(x) else None
-    if not (_in_rows(x) and _in_rows(other)):
-        return None
-    large, small = (x, other) if x.dim() >= other.dim() else (other, x)
-    return _like(large) if _repeats(small.shape, large.shape) else None
+    large, small = (x, other) if x.dim() > other.dim() or x.numel() >= other.numel() else (other, x)
+    return _like(large) if _in_rows(large) and _repeats(small, large.shape) else None
 
 
 @_of(ATEN.softmax.int, ATEN.log_softmax.int)
@@ -225,7 +229,7 @@ def _attention(
         return None
     if mask is not None:
         typed = _plain(mask, q.dtype) or _plain(mask, torch.bool)
-        if causal or not typed or mask.dim() < 2 or not _repeats(mask.shape, (*q.shape[:-1], k.shape[-2])):
+        if causal or not typed or mask.dim() < 2 or not _fits(mask.shape, (*q.shape[:-1], k.shape[-2])):
             return None
     return _new((*q.shape[:-1], v.shape[-1]), q.dtype)
 
@@ -248,6 +252,13 @@ def _cat(parts: Any, dim: Any = 0) -> torch.Tensor | None:
             return None
     shape[at] = length
     return _new(shape, dtype)
+
+
+@_of(ATEN.adaptive_avg_pool2d.default)
+def _adaptive(x: Any, size: Any) -> torch.Tensor | None:
+    if not _plain(x) or x.dim() not in (3, 4) or not _in_rows(x) or len(size) != 2 or min(size) < 1:
+        return None
+    return _new((*x.shape[:-2], *size), x.dtype)
 
 
 @_of(ATEN.roll.default)

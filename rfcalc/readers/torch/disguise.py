@@ -17,8 +17,7 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Expression, Length, Share, lose, watching
-from rfcalc.core.lengths import plain as numbers
+from rfcalc.core.lengths import Asked, Expression, Length, Share, beyond, lose, numbers, watching
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
 
@@ -32,6 +31,7 @@ class Disguise(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
+        self.given: dict[int, str] = {}  # the inputs, by identity
         self.sizes_asked = False  # whether the code may have seen a size of something without data
         self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
         self._frames: dict[int, FrameType] = {}  # of the call before
@@ -54,8 +54,8 @@ class Disguise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
-        if func is _T.__getitem__ and self.blank(args[0]):
-            self._clips(*args)
+        if func in _PICKING and self.blank(args[0]):
+            self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],))
         if self.watched is None:
             return self._called(func, args, kwargs)
         since = len(self.watched.given)
@@ -122,6 +122,8 @@ class Disguise(TorchFunctionMode):
         else:
             return self._counting(func, args, out)
         self.watched.maps.append((steps, args[0]))
+        if (name := self.given.get(id(args[0]))) is not None and args[0].dim() > 2:
+            self.watched.places.update({(number, axis): (name, axis - 1) for axis in range(1, args[0].dim())})
         return found
 
     def _counting(self, func: Any, args: Any, out: Any) -> Any:
@@ -135,26 +137,23 @@ class Disguise(TorchFunctionMode):
             return tuple([Length(n, Asked(steps, n)) for n in out])
         return out
 
-    def _clips(self, x: Any, at: Any) -> None:
-        """What is picked by constant places asks whether the map is so long: what lies behind its end is left out."""
-        places = at if isinstance(at, tuple) else (at,)
-        axes = sum(i is not None and i is not Ellipsis and not isinstance(i, bool) for i in places)
-        axis = 0
-        for place in places:
-            if place is Ellipsis:
-                axis += x.dim() - axes
-                continue
-            bounds = (place.start, place.stop) if isinstance(place, slice) else (place,)
-            for bound in bounds if place is not None and axis < x.dim() else ():
-                if type(bound) is int and abs(bound) > 1 and abs(bound) < sys.maxsize and (axis > 1 or x.dim() < 4):
-                    self.sizes_asked = True
-                    if self.watched is not None:
-                        number = len(self.watched.maps)
-                        self.watched.maps.append((len(self.recorder.steps), x))
-                        _ = Length(x.shape[axis], Asked(len(self.recorder.steps), x.shape[axis], number, axis)) < (
-                            abs(bound) + (bound > 0 and not isinstance(place, slice))
-                        )
-            axis += place is not None
+    def sliced(self, x: torch.Tensor, at: Any) -> None:
+        """Note that slices end where a tensor ends, and that what is picked lies in it: a bound may lie beyond it."""
+        if any(isinstance(i, (list, torch.Tensor)) for i in at):
+            return
+        lengths: Any = None
+        axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
+        for i in at:
+            bounds = (i.start, i.stop) if isinstance(i, slice) else (i,) if type(i) is int else ()
+            for bound in bounds if axis < x.dim() else ():
+                if not isinstance(bound, int) or (type(bound) is int and not 1 < abs(bound) < sys.maxsize):
+                    continue
+                self.sizes_asked = self.sizes_asked or axis > 1 or x.dim() < 4
+                if self.watched is not None:
+                    if lengths is None:
+                        lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
+                    beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
+            axis += x.dim() - consumed if i is Ellipsis else i is not None
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
@@ -199,6 +198,9 @@ _SIZES = frozenset((
     _T.shape.__get__, _T.size, _T.numel, _T.nelement, _T.__len__, _T.__iter__, _T.stride, _T.nbytes.__get__,
     _T.untyped_storage, _T.storage_offset, torch.numel,
 ))  # fmt: skip
+
+
+_PICKING = frozenset((_T.__getitem__, _T.__setitem__))
 
 
 class _Whole(torch.SymInt, int):  # type: ignore[misc]

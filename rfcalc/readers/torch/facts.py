@@ -10,7 +10,18 @@ import torch
 
 from rfcalc.core.masks import Mask
 from rfcalc.layers.general import MASKED, Constant, Elementwise
-from rfcalc.readers.builder.facts import NONE, Facts, added, chosen, masked, multiplied, of_values, softmaxed
+from rfcalc.readers.builder.facts import (
+    LOW,
+    NONE,
+    PERHAPS,
+    Facts,
+    added,
+    chosen,
+    masked,
+    multiplied,
+    of_values,
+    softmaxed,
+)
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.recurrent import forgotten
 from rfcalc.readers.builder.values import Value
@@ -52,7 +63,8 @@ def facts(graph: TensorBuilder, tensor: Any) -> Facts:
 
 def of_number(value: Any) -> Facts:
     if isinstance(value, (int, float)):
-        return of_values(torch.tensor(float(value)))
+        usual = value != 0 and PERHAPS < value < -LOW  # nothing is known of what such a number makes
+        return NONE if usual else of_values(torch.tensor(float(value)))
     return NONE
 
 

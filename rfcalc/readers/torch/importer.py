@@ -82,7 +82,7 @@ def from_torch(
     module, given, recording = _run(module, input, training, exact)
     notes = list(given.notes)
     load()
-    graph = _graph(module, recording)
+    graph = _graph(recording)
     heard = Heard(graph)
     for number, step in enumerate(recording.steps):
         graph.step = number
@@ -96,10 +96,11 @@ def from_torch(
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
     named = names(graph, recording.steps, gone)
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
-    frozen = _frozen(module, graph, named)
+    frozen = _frozen(recording, graph, named)
     steps = _steps(graph, recording, kept, named)
     kept = _as_run(graph, kept, [steps[named[p]] for p in kept])
     recomputed = _recomputed(recording, steps)
+    dtype = dtype_of(recording, given)
     network = Network(
         expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
@@ -117,17 +118,18 @@ def from_torch(
             sizes_asked=recording.sizes_asked,
             recomputed=recomputed,
             frames={name: recording.steps[number].frame.path for name, number in steps.items() if number >= 0},
-            dtype=dtype_of(module, given),
+            dtype=dtype,
             batches={named[p]: at for p in kept if (at := graph.nodes[p - len(graph.inputs)].batch)},
         ),
     )
     network.source.copied = copied(graph, recording, network, named, steps)
-    network.source.indexed = indexed(graph, recording, module, steps)
+    network.source.indexed = indexed(graph, recording, steps)
     network.source.in_place = in_place(recording, steps)
     network.source.computed = computed(graph, recording, named, steps)
     network.source.amounts = amounts(graph, recording, steps)
-    network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
-    own = {id(p) for p in module.parameters()}
+    if not any(isinstance(m, torch.jit.ScriptModule) for _, m in recording.parts.modules):  # these ask unheard
+        network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
+    own = {id(p) for _, p in recording.parts.parameters}
     used = [t for step in recording.steps for t in step.given]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}
     if strange:
@@ -142,7 +144,7 @@ def from_torch(
             f" by PyTorch, not counted; {told}"
         )
     notes += graph.notes
-    notes += [network.source.stored] if network.source.stored else []
+    notes += [stored] if (stored := network.source.stored) else []
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
     if recomputed:
         notes.append(
@@ -155,7 +157,7 @@ def from_torch(
             f"{', '.join(recording.derived)} {defines} (torch.autograd.Function): what that keeps is not known, "
             "and is told as if PyTorch's were taken"
         )
-    if not training and any(getattr(m, "training", False) for m in module.modules()):
+    if not training and any(getattr(m, "training", False) for _, m in recording.parts.modules):
         notes.append("the module is read in evaluation mode")
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
     made = imported(
@@ -165,7 +167,7 @@ def from_torch(
         shapes=shapes,
         params=sum(graph.size(n) for n in graph.dims),
         unused=unused,
-        dtype=dtype_of(module, given),
+        dtype=dtype,
     )
     return replace(
         made,
@@ -267,12 +269,12 @@ def _recomputed(recording: Recording, steps: Mapping[str, int]) -> tuple[frozens
     return tuple(part for part in parts if part)
 
 
-def _frozen(module: torch.nn.Module, graph: TensorBuilder, named: Mapping[int, str]) -> dict[str, int]:
+def _frozen(recording: Recording, graph: TensorBuilder, named: Mapping[int, str]) -> dict[str, int]:
     """How many parameters of each node get no gradient."""
     found: dict[str, int] = {}
-    for name, p in module.named_parameters():
-        node = graph.counted.get(written(name), -1)
-        if not p.requires_grad and node in named:
+    for name, p in recording.parts.parameters:
+        node = -1 if p.requires_grad else graph.counted.get(written(name), -1)
+        if node in named:
             found[named[node]] = found.get(named[node], 0) + p.numel()
     return found
 
@@ -288,16 +290,16 @@ def unregistered(module: torch.nn.Module) -> Iterator[str]:
                 yield f"{written(path)}.{name}" if path else name
 
 
-def dtype_of(module: torch.nn.Module, call: ForwardCall) -> str:
+def dtype_of(recording: Recording, call: ForwardCall) -> str:
     """The dtype that the module computes in: that of its parameters, else of its inputs."""
-    found = [t.dtype for t in module.parameters()] + [leaf.dtype for leaf in call.leaves]
+    found = dict.fromkeys([p.dtype for _, p in recording.parts.parameters] + [leaf.dtype for leaf in call.leaves])
     kinds = [str(d).removeprefix("torch.") for d in found if d.is_floating_point or d.is_complex]
     return next((k for k in kinds if k in DTYPES), "float32")
 
 
-def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
-    named = {id(p): written(n) for n, p in module.named_parameters()}
-    dims = {written(n): dims_of(p) for n, p in module.named_parameters()}
+def _graph(recording: Recording) -> TensorBuilder:
+    named = {id(p): written(n) for n, p in recording.parts.parameters}
+    dims = {named[id(p)]: dims_of(p) for _, p in recording.parts.parameters}
     uses: dict[str, int] = dict.fromkeys(dims, 0)
     for step in recording.steps:
         for t in step.given:

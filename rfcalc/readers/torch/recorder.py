@@ -114,7 +114,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                     return attended(bound)
         with torch._C.DisableTorchFunction(), torch._C._DisablePythonDispatcher():
             given = held((*args, *kwargs.values()) if kwargs else args)
-            blank = any(self.blank(t) for t in given)
+            blank = any(t.is_meta for t in given) or (bool(self.empty) and any(self.blank(t) for t in given))
             if blank and known.shape_only:
                 out = self._like(func, known, args, kwargs)
             elif blank or self._too_much(func, known, args, kwargs, given):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dis
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from functools import cache
 from itertools import pairwise
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any, NamedTuple
 
 import torch
@@ -24,7 +24,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import converting
+from rfcalc.core.lengths import watching
+from rfcalc.core.stand_ins import learned, standing_in
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.readers.torch.disguise import Disguise, told
@@ -45,15 +46,33 @@ from rfcalc.readers.torch.unchecked import cannot_run
 from rfcalc.readers.torch.untouched import untouched
 
 
+class Parts(NamedTuple):
+    """The modules of a module by their paths, its parameters by their names, its buffers: each walk goes through all
+    modules, so they are looked for once."""
+
+    modules: tuple[tuple[str, torch.nn.Module], ...]
+    parameters: tuple[tuple[str, torch.nn.Parameter], ...]
+    buffers: tuple[torch.Tensor, ...]
+
+    @classmethod
+    def of(cls, module: torch.nn.Module) -> Parts:
+        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.buffers()))
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        return (*(p for _, p in self.parameters), *self.buffers)
+
+
 class Recording(NamedTuple):
     """What a run gave: steps in order, the inputs by name, the outputs, whether the module made parameters of its own
     while it ran, memory that was written to, assertions taken to hold, the steps (from, up to) that are computed again
-    in the backward pass, and the functions that define a derivative of their own."""
+    in the backward pass, the functions that define a derivative of their own, and the parts of the module."""
 
     steps: list[Operation]
     inputs: dict[str, torch.Tensor]
     outputs: list[torch.Tensor]
     grown: bool
+    parts: Parts
     written: frozenset[int] = frozenset()
     assumed: tuple[str, ...] = ()
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
@@ -69,6 +88,25 @@ def record(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bo
     Raises:
         RfcalcError: the module cannot be run without data, or not with these inputs; with torch's reason in a line.
     """
+    if watching() is None:
+        return _run(module, call, training, exact)
+    for _ in range(MOST_STAND_INS):
+        with standing_in() as found:
+            try:
+                recorded = _run(module, call, training, exact)
+            except RfcalcError:
+                if not learned(found):
+                    raise
+                continue
+            if not learned(found):
+                return recorded
+    return recorded
+
+
+MOST_STAND_INS = 4  # runs in which code is found to hide lengths
+
+
+def _run(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
     try:
         return _recorded(module, call, training, exact)
     except _Asked:  # perhaps of something large that no input reaches
@@ -87,21 +125,18 @@ class _Asked(Exception):
 
 
 def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
-    held = [*module.parameters(), *module.buffers()]
-    home = next((t.device for t in held if not t.is_meta), torch.device("cpu"))
-    recorder = Recorder(home, frozenset([memory_of(p) for p in module.parameters()]), exact, training)
+    parts = Parts.of(module)
+    home = next((t.device for t in parts.tensors if not t.is_meta), torch.device("cpu"))
+    recorder = Recorder(home, frozenset([memory_of(p) for _, p in parts.parameters]), exact, training)
     disguise = Disguise(recorder)
-    count = len(list(module.parameters()))
     with ExitStack() as stack:
         stack.enter_context(untouched(module))
         stack.callback(recorder.restore)
         if not training:
-            for m in module.modules():  # by the flag alone: eval() may be overridden
+            for _, m in parts.modules:  # by the flag alone: eval() may be overridden
                 if getattr(m, "training", False):
                     m.training = False
-        stack.enter_context(_paths(module, recorder))
-        if disguise.watched is not None:
-            stack.enter_context(converting(_globals(module)))
+        stack.enter_context(_paths(parts.modules, recorder))
         stack.enter_context(uncompiled())
         stack.enter_context(_plain_attention())
         stack.enter_context(plainly(disguise.blank))
@@ -116,13 +151,15 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
+            disguise.given = {id(tensor): name for name, tensor in given.items()}
+            stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
-            failed.reached = len(recorder.steps)
+            failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
@@ -133,39 +170,28 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
                 mistake = other_axis(recorder.steps[: i + 1], given, call) or wrong
         if mistake is not None:
             raise mistake.at(type(module).__name__)
-        grown = len(list(module.parameters())) > count
+        grown = len(list(module.parameters())) > len(parts.parameters)
     outputs = list(outputs_of(result))
     if not outputs:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
-    scripted = any(isinstance(m, torch.jit.ScriptModule) for m in module.modules())
+    scripted = any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules)
     return Recording(
         recorder.steps,
         given,
         outputs,
         grown,
+        parts,
         frozenset(recorder.written),
         tuple(disguise.assumed),
         recorder.once,
-        disguise.sizes_asked or scripted or any(map(catches, disguise.codes)),
+        disguise.sizes_asked
+        or any(map(catches, disguise.codes))
+        or any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules),
         tuple(checkpoints.runs),
         tuple(checkpoints.derived),
     )
-
-
-def _globals(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
-    """The globals of the code of a module and of those in it, and of the functions that it imports."""
-    seen: set[int] = set()
-    names = {cls.__module__ for m in module.modules() for cls in type(m).__mro__}
-    own = [vars(found) for name in sorted(names) if (found := sys.modules.get(name)) is not None]
-    for given in own:
-        imported = [f.__globals__ for f in given.values() if isinstance(f, FunctionType)]
-        for known in (given, *imported):
-            top = str(known.get("__name__", "")).partition(".")[0]
-            if id(known) not in seen and top not in ("torch", "rfcalc", "builtins", *sys.stdlib_module_names):
-                seen.add(id(known))
-                yield known
 
 
 @cache
@@ -181,6 +207,29 @@ def _python_dispatcher() -> Any:
     from torch._dispatch.python import enable_python_dispatcher
 
     return enable_python_dispatcher()
+
+
+@contextmanager
+def _called_at_once() -> Iterator[None]:
+    """Meanwhile a recorder is called with an operator's arguments as they are: before it calls a mode, PyTorch takes
+    all of them apart, to tell the types of tensors that have a mode of their own, which a recorder does not ask for.
+    That costs as much as what the recorder does itself."""
+    utils: Any = torch._library.utils
+    usual = getattr(utils, "handle_dispatch_mode", None)
+    if usual is None:  # another version of PyTorch
+        yield
+        return
+
+    def handle_dispatch_mode(mode: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(mode) is Recorder:
+            return mode.__torch_dispatch__(func, (), args, kwargs)
+        return usual(mode, func, *args, **kwargs)
+
+    utils.handle_dispatch_mode = handle_dispatch_mode
+    try:
+        yield
+    finally:
+        utils.handle_dispatch_mode = usual
 
 
 def lazy(module: torch.nn.Module) -> bool:
@@ -203,7 +252,13 @@ def materialized(module: torch.nn.Module, call: ForwardCall) -> torch.nn.Module:
         made = deepcopy(module, {id(t): _bare(t) for t in held})
         for m in made.modules():
             m.training = False
-        with _paths(made, recorder), torch.no_grad(), torch.device("meta"), _python_dispatcher(), recorder:
+        with (
+            _paths(made.named_modules(), recorder),
+            torch.no_grad(),
+            torch.device("meta"),
+            _python_dispatcher(),
+            recorder,
+        ):
             made(*args, **kwargs)
     except (KeyboardInterrupt, GeneratorExit):
         raise
@@ -226,9 +281,9 @@ def _bare(t: Any) -> torch.Tensor:
 
 
 @contextmanager
-def _paths(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
+def _paths(modules: Iterable[tuple[str, torch.nn.Module]], recorder: Recorder) -> Iterator[None]:
     """Keep the path of the module that is running, with hooks of the process, not of the module."""
-    known = {id(m): (written(path), next(m.children(), None) is None) for path, m in module.named_modules()}
+    known = {id(m): (written(path), next(m.children(), None) is None) for path, m in modules}
 
     def before(m: torch.nn.Module, args: Any) -> None:
         progress.at("running the module without data: operators", len(recorder.steps))

@@ -57,7 +57,7 @@ class Source:
         in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
         batches: the axis along which the items lie in a node's result, where that is not the first; −1 where they are
             a part of one.
-        amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
+        amounts: what the operators of nodes are given beside maps: numbers, and the names of parameters.
         heard: what its code asked of lengths, where it was watched.
     """
 
@@ -79,7 +79,7 @@ class Source:
     in_place: Mapping[str, int] = field(default_factory=dict)
     computed: Mapping[str, int] = field(default_factory=dict)
     batches: Mapping[str, int] = field(default_factory=dict)
-    amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    amounts: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     heard: Watched | None = None
 
     @property

@@ -1,0 +1,140 @@
+"""At which sizes code is read again, and whether it does there what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import Shaped
+from rfcalc.graph.network import Network
+from rfcalc.plan.aligning import Reading
+from rfcalc.plan.classes import Undecided
+from rfcalc.plan.following import Following, OtherWay
+from rfcalc.plan.solving import Class, Part, classes, with_size
+from rfcalc.plan.together import first_of
+from rfcalc.readers.guards import Guard, deliberate
+from rfcalc.readers.rereading import Known, agrees, brief, predicted, untold
+
+MOST_ANSWERS = 16  # questions of code whose other answer is read
+MOST_TRIED = 300  # sizes, to find one that code lets pass
+
+Read = list[tuple[list[Shape], Reading]]
+Refused = list[tuple[list[Shape], RfcalcError]]
+
+
+def other_answers(
+    target: Known, network: Network, base: Sequence[Shape], following: Following, every: bool = False
+) -> Iterator[tuple[list[Shape], Reading | RfcalcError]]:
+    """Readings at sizes that get another answer than one of the checks, for each of them and each axis: one that the
+    layers take, and one that they refuse, where there are such.
+
+    Args:
+        every: whether there must be one for all of them.
+
+    Raises:
+        RfcalcError: there are too many.
+    """
+    tried: set[tuple[int, int, bool]] = set()
+    unasked = Following(following.network, following.rules, following.guards)
+    image = first_of(base)
+    for axis in range(base[image].rank) if following.checks else ():
+        own = base[image].spatial[axis]
+        varied = [(i, axis) for i, x in enumerate(base) if x.rank == base[image].rank and x.spatial[axis] == own]
+        try:
+            other = classes(following.network, base, varied, seconds=1.0, following=following)
+        except (RfcalcError, Undecided):
+            if every:
+                raise untold("code", "the sizes that get other answers are not told apart") from None
+            continue
+        for c in sorted(other, key=lambda c: c.first):
+            if not isinstance(c.error, OtherWay):
+                continue
+            try:
+                n = _taken(unasked, base, varied, c)
+            except (RfcalcError, Undecided):
+                n = None
+            key = axis, c.error.number, n is not None
+            if key in tried:
+                continue
+            if len(tried) == MOST_ANSWERS:
+                if every:
+                    raise untold("code", f"it asks more than {MOST_ANSWERS} questions with another answer")
+                return
+            tried.add(key)
+            for size in [n, *spread(c)] if n is not None else spread(c):
+                inputs = [with_size(x, axis, size) if (i, axis) in varied else x for i, x in enumerate(base)]
+                yield inputs, target.at(network, inputs)
+
+
+def spread(c: Class) -> list[int]:
+    """A few sizes of a class: what is refused at one may be taken at another."""
+    first, last = c.values
+    turns = (0, 1, 5) if last is None else {0, (last - first) // 3, (last - first) * 2 // 3, last - first}
+    return [c.first + turn * c.modulus for turn in sorted(turns)]
+
+
+def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[int, int]], c: Class) -> int | None:
+    """The least size of a class that the layers take, if they take one."""
+    more: dict[str, Any] = {"seconds": 1.0, "following": following, "among": [Part(*c[:3])]}
+    return min([d.first for d in classes(following.network, base, varied, **more) if d.error is None], default=None)
+
+
+def confirm(found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:
+    """Refuse rules where a reading does something else than they tell.
+
+    Raises:
+        RfcalcError: it does.
+    """
+    if isinstance(one, Reading):
+        agrees("code", found, one, inputs, made)
+    elif not isinstance(predicted(found, inputs, made), RfcalcError):
+        raise untold("code", f"the layers take {inputs[0]}, and the code does not: {brief(one)}")
+
+
+def explained(
+    what: str, base: Sequence[Shape], guards: Sequence[Guard], taken: Sequence[Sequence[Shape]], refused: Refused
+) -> None:
+    """Refuse to tell where code refuses sizes for a reason that is not followed: what layers do there was not seen.
+
+    Raises:
+        RfcalcError: a refusal has no condition that explains it, or conditions let sizes of an axis pass, none of which
+            was read.
+    """
+    for inputs, error in refused:
+        if deliberate(error) and all(passes(g, inputs) for g in guards):
+            size = ", ".join(map(str, inputs))
+            raise untold(what, f"the {what} refuses {size} by a condition that is not followed: {brief(error)}")
+    image = first_of(base)
+    for axis in range(base[image].rank) if guards else ():
+        own = base[image].spatial[axis]
+        if any(i[image].spatial[axis] != own for i in taken):
+            continue
+        for n in range(1, own + MOST_TRIED):
+            inputs = [with_size(x, axis, n) if axis < x.rank else x for x in base]
+            if n != own and all(passes(g, inputs) for g in guards):
+                why = f"the {what} was read at {own} only of axis {axis}, and its own conditions let {n} pass"
+                raise untold(what, f"{why}: {brief(refused[0][1])}")
+
+
+def longer(base: Sequence[Shape], deltas: Sequence[int], guards: Sequence[Guard] = (), step: int = 1) -> list[Shape]:
+    """Longer axes; with conditions on sizes, the next longer one that they let pass, or the axis as it is."""
+    found = [*base]
+    for i in range(len(found)):
+        for axis in range(found[i].rank):
+            size, delta = base[i].spatial[axis], deltas[axis % len(deltas)]
+            for more in range(delta, delta + step * MOST_TRIED if guards else delta + 1, step):
+                longer = [*found[:i], with_size(found[i], axis, size + more), *found[i + 1 :]]
+                if all(passes(g, longer) for g in guards):
+                    found = longer
+                    break
+    return found
+
+
+def passes(one: Guard, inputs: Sequence[Shape]) -> bool:
+    try:
+        one.check(inputs)
+    except RfcalcError:
+        return False
+    return True

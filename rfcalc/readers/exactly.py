@@ -1,0 +1,120 @@
+"""Code that tells itself, read a few times: its numbers and its questions follow the lengths that it asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import written
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import Shaped, forward
+from rfcalc.graph.network import Network
+from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import Certainty
+from rfcalc.plan.following import Following, follow
+from rfcalc.readers.confirming import Read, Refused, confirm, explained, longer, other_answers
+from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
+from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
+
+# By how much the axes are longer; what rounds differs from axis to axis in the second one, at most strides.
+LONGER = ((32, 64, 96), (31, 42, 53))
+LONGEST = (64, 128, 192)  # where shorter ones are refused
+FURTHER = ((6, 13, 9), (39, 74, 49))  # where rules are only equal to what is known
+FEWEST = 3  # readings of one way
+MOST_TURNS = 6
+
+
+def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Following, int] | None:
+    """The network of code whose every differing number, and every question, follows the lengths that it asked for, from
+    a few readings; and how many further ones these are. None where something else is to be inferred or seen.
+
+    A few readings of one way tell it: its numbers are what the code itself computes, and its questions get the same
+    answers at all sizes, or one of each other answer is read, too. The first readings only have to confirm it.
+    """
+    if any(x.spatial != base[0].spatial for x in base) or getattr(first.network.source, "heard", None) is None:
+        return None
+    network = first.network
+    taken: Read = [(list(base), first)]
+    refused: Refused = []
+    guards: list[Guard] = []
+    tried = {dims_of(base)}
+    sizes = base[0].spatial
+    half = [min(n, n // 2 + 11 * axis) - n for axis, n in enumerate(sizes)]
+    least = [min(n, 1 + axis) - n for axis, n in enumerate(sizes)]
+    for deltas in (*LONGER, half, least, LONGEST):
+        if deltas is LONGEST and len(taken) > 2:
+            break
+        while dims_of(inputs := longer(base, deltas, guards)) not in tried:
+            tried.add(dims_of(inputs))
+            read = target.at(network, inputs)
+            if isinstance(read, Reading):
+                taken.append((inputs, read))
+                break
+            refused.append((inputs, read))
+            if not deliberate(read):
+                break
+            if (one := _guard(target, network, inputs, read)) is None:
+                return None
+            guards.append(one)
+    try:
+        explained("code", base, guards, [i for i, _ in taken], refused)
+        for _ in range(MOST_TURNS):
+            mine = [r for _, r in taken]
+            if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
+                return None
+            rules = follow(mine, [r.network.source.heard for r in mine])
+            if rules.certainty == Certainty.INFERRED or rules.masked:
+                return None
+            found = Following(rules.network, rules.rules, guards, valued=rules.valued)
+            made = forward(found.at(base), base)
+            for deltas in FURTHER if rules.certainty < Certainty.OWN else ():
+                if dims_of(inputs := longer(base, deltas, guards)) not in tried:
+                    tried.add(dims_of(inputs))
+                    read = target.at(network, inputs)
+                    if isinstance(read, Reading):
+                        taken.append((inputs, read))
+                    else:
+                        refused.append((inputs, read))
+            for inputs, read in taken:
+                agrees("code", found, read, inputs, made)
+            if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
+                return None
+            checked = Following(rules.network, rules.rules, guards, rules.checks)
+            told, confirmed = True, 0
+            for inputs, answer in other_answers(target, network, base, checked, every=True):
+                try:
+                    confirm(found, inputs, answer, made)
+                    confirmed += 1
+                except RfcalcError:
+                    if isinstance(answer, Reading) and _way(answer) == _way(mine[0]):
+                        taken.append((inputs, answer))  # it tells more of the way
+                        told = False
+                    elif not isinstance(answer, Reading) and (one := _guard(target, network, inputs, answer)):
+                        refused.append((inputs, answer))
+                        guards.append(one)
+                        told = False
+                        break
+                    else:
+                        return None
+            if told:
+                return found, len(taken) + len(refused) + confirmed - 1
+    except (Unfollowed, RfcalcError):
+        pass
+    return None
+
+
+def _guard(target: Known, network: Network, inputs: Sequence[Shape], error: RfcalcError) -> Guard | None:
+    """The condition by which code refused a size on purpose, if it compares what follows the inputs."""
+    refusal = refusal_of(error) if deliberate(error) else None
+    return None if refusal is None else exact_guard(refusal, target.heard_at(network, inputs), network)
+
+
+def _way(reading: Reading) -> tuple[Any, ...]:
+    return tuple([(c.where, c.holds, written(c.asked)) for c in reading.network.source.heard.conditions])
+
+
+def _unlike(network: Network, found: Following, inputs: Sequence[Shape], made: Shaped, error: RfcalcError) -> bool:
+    """Whether sizes that are refused are told to be taken, or to be refused by a node behind which the code got."""
+    refusal = predicted(found, inputs, made)
+    return not isinstance(refusal, RfcalcError) or ran_past(network, error, refusal.where)
