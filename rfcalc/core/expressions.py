@@ -30,6 +30,31 @@ class Expression(NamedTuple):
     right: Value
 
 
+class Condition(NamedTuple):
+    """What code asked, where, and the answer."""
+
+    where: str
+    asked: Expression
+    holds: bool
+
+
+class Given(NamedTuple):
+    """A length that code computed and gave to an operator: how many operators had run before and after the call, and
+    its value."""
+
+    steps: int
+    made: Value
+    value: int
+    until: int = 0
+
+
+class Lost(NamedTuple):
+    """What code made something else of than a whole number, and where."""
+
+    where: str
+    made: Value
+
+
 def atoms(made: Value) -> Iterator[Asked]:
     """The lengths in an expression, in order."""
     if isinstance(made, Asked):

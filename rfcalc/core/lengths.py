@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -24,37 +24,15 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.expressions import OPERATIONS
 from rfcalc.core.expressions import Asked as Asked
+from rfcalc.core.expressions import Condition as Condition
 from rfcalc.core.expressions import Expression as Expression
+from rfcalc.core.expressions import Given as Given
+from rfcalc.core.expressions import Lost as Lost
 from rfcalc.core.expressions import Value as Value
 from rfcalc.core.expressions import atoms as atoms
 from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written
 from rfcalc.core.messages import in_a_message
-
-
-class Condition(NamedTuple):
-    """What code asked, where, and the answer."""
-
-    where: str
-    asked: Expression
-    holds: bool
-
-
-class Given(NamedTuple):
-    """A length that code computed and gave to an operator: how many operators had run before and after the call, and
-    its value."""
-
-    steps: int
-    made: Value
-    value: int
-    until: int = 0
-
-
-class Lost(NamedTuple):
-    """What code made something else of than a whole number, and where."""
-
-    where: str
-    made: Value
 
 
 class Watched(NamedTuple):
@@ -272,8 +250,7 @@ class Length:
     def __reduce__(self) -> Any:
         return int, (plain(self),)
 
-    def __copy__(self) -> Length:
-        return self
+    __copy__ = __pos__
 
     def __deepcopy__(self, memo: Any) -> Length:
         return self
@@ -306,7 +283,7 @@ class Share:
         return self._rounded("//", math.floor)
 
     def __trunc__(self) -> Any:
-        return self._rounded("//", math.floor) if self >= 0 else self._rounded("up", math.ceil)
+        return self._rounded("//", math.floor) if _weighed(">=", self, 0) else self._rounded("up", math.ceil)
 
     def __round__(self, digits: Any = None) -> Any:
         return self._rounded("even", round) if digits is None else _lose(round(_float(self), digits), self)
@@ -322,7 +299,7 @@ class Share:
         return _shared("*", self, -1)
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
+        return self if _weighed(">=", self, 0) else -self
 
     def __bool__(self) -> bool:
         return bool(_weighed("!=", self, 0))
@@ -421,24 +398,6 @@ def plain(value: Any) -> Any:
     return value.value if type(value) is Length else value
 
 
-def numbers(value: Any) -> Any:
-    """What an operator is given, with plain numbers in it."""
-    if type(value) in (Length, Share):
-        return value.value
-    if isinstance(value, dict):
-        return {key: numbers(v) for key, v in value.items()} if _has(value.values()) else value
-    if isinstance(value, slice):
-        return slice(numbers(value.start), numbers(value.stop), numbers(value.step))
-    if isinstance(value, (tuple, list)) and _has(value):
-        made = [numbers(v) for v in value]
-        return type(value)(*made) if hasattr(value, "_fields") else value.__class__(made)
-    return value
-
-
-def _has(values: Iterable[Any]) -> bool:
-    return any(type(v) in (Length, Share) or isinstance(v, (tuple, list, dict, slice)) for v in values)
-
-
 def _computed(how: str, left: Any, right: Any) -> Any:
     if not (isinstance(left, int) and isinstance(right, int)):
         other = right if isinstance(left, Length) else left
@@ -466,21 +425,15 @@ def _note(asked: Expression, holds: bool) -> None:
         watched.conditions.append(Condition(_where(), asked, holds))
 
 
-def beyond(bound: Any, length: Any) -> None:
-    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
-    if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
-        _ = length < bound if bound >= 0 else length < -bound
-
-
-def _caller() -> FrameType:
+def _caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rfcalc."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(others):
         frame = frame.f_back
     return frame
 
 
-def _where() -> str:
-    frame = _caller()
+def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
+    frame = _caller(others)
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
 
 
@@ -498,18 +451,16 @@ def _lose(value: Any, *parts: Any) -> Any:
 
 def lose(made: Value) -> None:
     """Note that code asks for something that is made of lengths in a way that is not followed."""
-    if made is not None:
-        _lose(None, Length(0, made))
-
-
-_AS_TEXT = ("__format__", "__repr__", "__str__")
+    watched = watching()
+    if made is not None and watched is not None:
+        watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
 
 
 def _losing(kind: type, base: type, name: str) -> None:
     own: Any = {"__pow__": pow, "__rpow__": lambda a, b: pow(b, a)}.get(name) or getattr(base, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        if name in _AS_TEXT and in_a_message(_caller()):
+        if name in ("__format__", "__repr__", "__str__") and in_a_message(_caller()):
             return own(self.value, *args)
         return _lose(own(self.value, *map(_unfollowed, args)), self, *args)
 

@@ -184,8 +184,7 @@ class Code:
         for number, given in enumerate(self.given if strict else (), len(self.watched[0].conditions)):
             if len({g.value for g in given}) == 1 and (rule := self._varying(given)) is not None:
                 at = max(max(rule.positions) + 1, self.arity)
-                if at < len(self.made):
-                    found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
+                found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
         for number, (position, rule) in enumerate(self.hidden if strict else (), HIDDEN):
             found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
         return found

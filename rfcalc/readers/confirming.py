@@ -65,14 +65,16 @@ def other_answers(
             tried.add(key)
             for size in [n, *spread(c)] if n is not None else spread(c):
                 inputs = [with_size(x, axis, size) if (i, axis) in varied else x for i, x in enumerate(base)]
-                yield inputs, target.at(network, inputs)
+                one = target.at(network, inputs)
+                yield inputs, one
+                if deliberate(one if isinstance(one, RfcalcError) else None):
+                    break
 
 
 def spread(c: Class) -> list[int]:
-    """A few sizes of a class: what is refused at one may be taken at another."""
+    """Two sizes of a class: what is refused at one may be taken at another."""
     first, last = c.values
-    turns = (0, 1, 5) if last is None else {0, (last - first) // 3, (last - first) * 2 // 3, last - first}
-    return [c.first + turn * c.modulus for turn in sorted(turns)]
+    return sorted({c.first, c.first + c.modulus * (5 if last is None else (last - first) * 2 // 3)})
 
 
 def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[int, int]], c: Class) -> int | None:

@@ -17,7 +17,8 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Expression, Length, Share, beyond, lose, numbers, watching
+from rfcalc.core.lengths import Asked, Expression, Length, Share, lose, watching
+from rfcalc.core.plainly import beyond, numbers
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
 

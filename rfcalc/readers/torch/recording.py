@@ -176,7 +176,6 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
-    scripted = any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules)
     return Recording(
         recorder.steps,
         given,
