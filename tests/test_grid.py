@@ -86,6 +86,8 @@ def test_a_classifier_has_the_grid_of_its_last_map(capsys: pytest.CaptureFixture
 def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["grid", "vgg16", "pool5", "--check", "stride=32 offset=15.5 size=7"]) == 0
     assert "Yes: stride=32" in capsys.readouterr().out
+    assert run(["grid", "vgg16", "pool5", "--check", "half-pixel=16"]) == 0
+    capsys.readouterr()
     assert run(["grid", "vgg16", "pool5", "--check", "stride=32,offset=16"]) == 1
     assert "offset is 31/2, not 16 (16 is its offset_half)" in capsys.readouterr().out
     assert run(["grid", "vgg16", "pool5", "--check", "stride"]) == 2

@@ -242,6 +242,9 @@ SCALED: dict[str, Any] = {
     "tokens normalised": lambda x: F.group_norm(x.reshape(*x.shape[:2], -1), 2).reshape(x.shape),
     "ASPP": pooled_back,
     "one window for all": lambda x: x * F.avg_pool2d(x, 32),
+    "how many are positive": lambda x: x / (x > 0).sum((2, 3), keepdim=True).clamp(min=1),
+    "a sum of whole numbers": lambda x: x / (1 + (x * 4).int().abs().sum((2, 3), keepdim=True)),
+    "a sum without what is no number": lambda x: x * torch.where(x > 0, x, float("nan")).nansum((2, 3), True),
     "a mask": lambda x: x * (x > 0).double().mean((2, 3), keepdim=True),
 }
 
@@ -278,9 +281,36 @@ def test_what_no_sum_tells_is_refused_by_name(name: str) -> None:
     assert node in told and done in told
 
 
-def test_a_call_that_is_not_met_is_named() -> None:
-    module = Scaled(lambda x: x * torch.einsum("bchw->bc", x)[..., None, None]).double().eval()
+SUMS: dict[str, Any] = {
+    "a sum": lambda x: x * torch.einsum("bchw->bc", x)[..., None, None],
+    "dots, and a sum beside it": lambda x: x * torch.einsum("bc...->cb", x).T[..., None, None] + x.sum((2, 3), True),
+    "one that only moves": lambda x: x.sum((2, 3), True) * torch.einsum("bchw->bhwc", x).permute(0, 3, 1, 2),
+    "an operand in a list": lambda x: x * torch.einsum("bchw->bc", [x])[..., None, None],
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_that_einsum_writes_are_gathered(name: str) -> None:
+    module = Scaled(SUMS[name]).double().eval()
     plan = rfcalc.tile(module, "1x32x32", tiles="2x2", passes=True)
-    with pytest.raises(RfcalcError, match="einsum") as caught:
+    x = torch.rand(1, 1, 32, 32).double()
+    with torch.no_grad():
+        assert plan.count == 8 and torch.allclose(plan.run(rfcalc.in_passes(module), x), module(x), rtol=1e-12)
+
+
+def test_a_sum_of_products_is_no_plan() -> None:
+    """`einsum` sums before it multiplies, as it is read: no call of the code takes this sum."""
+    weight = torch.rand(4, 4).double()
+    module = Scaled(lambda x: x * torch.einsum("bchw,dc->bd", x, weight.to(x))[..., None, None]).double().eval()
+    plan = rfcalc.tile(module, "1x32x32", tiles="2x2", passes=True)
+    assert plan.status == "impossible" and "reads all 32" in plan.barriers[0].why, plan.barriers
+
+
+def test_a_call_that_is_not_met_is_named() -> None:
+    """The plan is of another module than is run."""
+    module = Scaled(lambda x: x * x.sum((2, 3), True)).double().eval()
+    plan = rfcalc.tile(module, "1x32x32", tiles="2x2", passes=True)
+    module.function = lambda x: x * torch.tensordot(x, torch.ones(x.shape[2:]).double(), 2)[..., None, None]
+    with pytest.raises(RfcalcError, match="sum") as caught:
         plan.run(rfcalc.in_passes(module), torch.rand(1, 1, 32, 32).double())
     assert "make it by one of them" in str(caught.value)

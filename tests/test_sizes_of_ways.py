@@ -11,7 +11,9 @@ from rfcalc import RfcalcError
 from rfcalc.cli import run
 
 torch = pytest.importorskip("torch")
+from random_ways import compared  # noqa: E402
 from test_sizes_of_code import Base, Windows, against_torch  # noqa: E402
+from vision import models as vision_models  # noqa: E402
 
 
 class Scaled(Windows):
@@ -95,3 +97,24 @@ def test_the_root_of_a_size_is_not_told() -> None:
 def test_a_refused_size_is_answered_in_formulas_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["symbolic", "unet-padded", "--input", "3x350x525"]) == 2
     assert "valid sizes: multiples of 16; nearest 352x528" in capsys.readouterr().err
+
+
+def test_few_readings_tell_a_way() -> None:
+    """A small Swin takes several ways along each axis: what is read of one counts for all, and the second axis is
+    confirmed."""
+    net = vision_models().SwinTransformer([4, 4], 8, [1, 1], [1, 1], [7, 7], num_classes=3)
+    found = rfcalc.sizes(net, (3, 96, 96))
+    (told,) = [a for a in found.assumptions if a.startswith("the code was read at ")]
+    assert int(told.split()[5]) <= READINGS, told
+    against_torch(net, (3, 96, 96), range(1, 130, 3))
+
+
+READINGS = 60
+
+
+@pytest.mark.parametrize("start", [0, 7])
+def test_random_ways(start: int) -> None:
+    """Modules of random branches on lengths do at every size what is told of them, if it is told."""
+    found = [compared(seed) for seed in range(start, start + 7)]
+    assert [c for c in found if c.wrong] == []
+    assert sum(c.told for c in found) >= 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,6 +304,30 @@ def test_numbers_that_do_not_depend_on_the_size_are_none() -> None:
     x = torch.rand(1, 1, 32, 32).double()
     with torch.no_grad():
         assert plan.axes[0].halo == (1, 1) and torch.allclose(plan.run(module, x), module(x), rtol=0, atol=1e-12)
+
+
+FILED: dict[str, tuple[Any, str]] = {
+    "the mean of all positions": (lambda x: x * torch.arange(x.shape[-1]).to(x).mean(), "number"),
+    "the count of all positions": (lambda x: x * torch.ones_like(x).sum(), "number"),
+    "divided by the size": (lambda x: x / x.shape[-1], "number"),
+    "a kernel of the size": (lambda x: F.conv2d(x, torch.ones(2, 2, 3, 3) / x.shape[2], padding=1), "number"),
+    "a share of the channels": (lambda x: x * x.shape[1] ** -0.5, ""),
+    "resized by a factor": (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), ""),
+    "resized to another map": (lambda x: x + F.interpolate(F.max_pool2d(x, 2), size=x.shape[2:]), ""),
+}
+
+
+@pytest.mark.parametrize("name", FILED)
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_that_a_file_computes_from_sizes_are_barriers(name: str, tmp_path: Path) -> None:
+    """In ONNX they are operators on shapes, of which no layer holds the result."""
+    pytest.importorskip("onnx")
+    function, kind = FILED[name]
+    path = str(tmp_path / "net.onnx")
+    given: dict[str, Any] = {"input_names": ["x"], "dynamo": False, "dynamic_axes": {"x": {2: "h", 3: "w"}}}
+    torch.onnx.export(Given(function).eval(), (torch.zeros(1, 1, 32, 40),), path, **given)
+    plan = rfcalc.tile(path, "1x32x40", tiles="2x2")
+    assert [b.kind for b in plan.barriers] == [kind] * bool(kind), plan.barriers
 
 
 def test_sizes_are_told_where_only_values_depend_on_the_size() -> None:

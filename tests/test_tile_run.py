@@ -187,3 +187,14 @@ def test_passes_need_every_tile_once() -> None:
     ):
         with pytest.raises(RfcalcError, match=told):
             plan.run(rfcalc.in_passes(net), torch.rand(1, 1, 32, 32).double(), map=given)
+
+
+def test_results_keep_no_graph_of_gradients() -> None:
+    """Or every tile would stay in memory."""
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Conv2d(1, 2, 3, padding=1)
+    plan = rfcalc.tile(net, "1x32x32", tiles="2x2")
+    x, out = torch.rand(1, 32, 32), torch.zeros(2, 32, 32)
+    made = plan.run(net, x)
+    assert plan.run(net, x, out) is out and net(x).requires_grad
+    assert not made.requires_grad and not out.requires_grad and torch.allclose(made, net(x)) and torch.equal(made, out)

@@ -30,6 +30,7 @@ KINDS = {  # what a function is called, and the kind of node (with its operation
     "instance_norm": "instancenorm",
     "mean": "mean",
     "linalg_vector_norm": "reduce:norm",
+    "nansum": "reduce:sum",
     **{name: f"reduce:{name}" for name in ("sum", "amax", "amin", "var", "std", "norm")},
     **{f"avg_pool{n}d": "avgpool" for n in (1, 2, 3)},
 }
@@ -79,7 +80,8 @@ class InPasses:
         except _Gathered:
             return met.found
         missing = next(name for name in cuts if name not in met.found)
-        told = f"the module makes it by none of the calls that are met: {', '.join(sorted({*KINDS, *POOLS, *BOTH}))}"
+        met_ = ", ".join(sorted({*KINDS, *POOLS, *BOTH, "einsum"}))
+        told = f"the module makes it by none of the calls that are met: {met_}"
         raise _strange(missing, told, "make it by one of them, or plan with the module that is run")
 
     @staticmethod
@@ -130,6 +132,9 @@ class _Met(TorchFunctionMode):
         name = getattr(function, "__name__", "").strip("_")
         if name in BOTH:
             return tuple(self._met(one, getattr(torch, one), args, kwargs) for one in BOTH[name])
+        if name == "einsum" and (told := _summed(args)) is not None:
+            x, axes, order = told
+            return self._met("sum", torch.sum, (x, axes), {}).permute(order)
         if name == "normalize":  # it takes its norm where no call is met
             return self._normalize(*args, **kwargs)
         return self._met(name, function, args, kwargs)
@@ -172,6 +177,28 @@ class _Met(TorchFunctionMode):
                 raise _strange(names[self.counts.get(kind, 0)], "the module does not call it")
 
 
+def _summed(args: Any) -> tuple[Tensor, tuple[int, ...], list[int]] | None:
+    """The operand of an `einsum` that is a plain sum, the axes that it sums over, and the order of those that are left;
+    None for other ones.
+
+    >>> _summed(("bchw -> cb", torch.zeros(1, 2, 3, 4)))[1:]
+    ((2, 3), [1, 0])
+    """
+    equation, *operands = args
+    operands = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    if not isinstance(equation, str) or len(operands) != 1:
+        return None
+    read, arrow, made = equation.replace(" ", "").partition("->")
+    dots = "".join(map(chr, range(0x100, 0x100 + operands[0].dim() - len(read.replace("...", "")))))
+    read = read.replace("...", dots)
+    made = made.replace("...", dots) if arrow else dots + "".join(sorted(c for c in set(read) if read.count(c) == 1))
+    axes = tuple(i for i, c in enumerate(read) if c not in made)
+    left = [c for c in read if c in made]
+    if not axes or len(set(read)) < len(read):
+        return None
+    return operands[0], axes, [left.index(c) for c in dict.fromkeys(made)]
+
+
 def _instances(args: Any, kwargs: Any) -> bool:
     """Whether instance normalisation takes the statistics of what it is given."""
     return bool(kwargs.get("use_input_stats", args[5] if len(args) > 5 else True))
@@ -188,11 +215,19 @@ class _StatisticsCall:
         self.node, self.name, self.kwargs = node, name, kwargs
         self.x: Tensor = args[0] if args else kwargs["input"]
         self.rest = args[1:]
+        if name == "nansum":
+            self.name, self.x = "sum", torch.where(self.x.isnan(), 0, self.x)
 
     def _given(self, place: int, *names: str, default: Any = None) -> Any:
         if len(self.rest) > place:
             return self.rest[place]
         return next((self.kwargs[n] for n in names if n in self.kwargs), default)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the result is stored in: a sum of truths, or of whole numbers, counts."""
+        counts = self.name == "sum" and not (self.x.is_floating_point() or self.x.is_complex())
+        return self.kwargs.get("dtype") or (torch.int64 if counts else self.x.dtype)
 
     @property
     def groups(self) -> int | None:
@@ -248,7 +283,7 @@ class _StatisticsCall:
             return mean.to(x.dtype)
         if self.name in POOLS:
             return (mean if POOLS[self.name] == "avg" else known["high"]).to(x.dtype)
-        value = self._value(known, mean).to(x.dtype)
+        value = self._value(known, mean).to(self.dtype)
         later = self.name in NORMS or self.name in SPREADS
         if self._given(2 if later else 1, "keepdim", "keepdims", default=False):
             return value

@@ -132,3 +132,9 @@ def same_memory(one: Any, other: Any) -> bool:
 def package(array: Any) -> Any:
     """The package that an array comes from, which is loaded already."""
     return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def detached(array: Any) -> Any:
+    """A result without what it was computed from, which a tensor that requires a gradient keeps in memory."""
+    detach = getattr(array, "detach", None)
+    return detach() if callable(detach) else array

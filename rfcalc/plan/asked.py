@@ -181,20 +181,27 @@ class Code:
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        for number, given in enumerate(self.given if strict else (), len(self.watched[0].conditions)):
-            if len({g.value for g in given}) == 1 and (rule := self._varying(given)) is not None:
-                at = max(max(rule.positions) + 1, self.arity)
+        for number, rule in self._constants() if strict else ():
+            at = max([self.arity, *[p + 1 for p in rule.positions]])
+            if rule.positions:
                 found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
         for number, (position, rule) in enumerate(self.hidden if strict else (), HIDDEN):
             found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
         return found
 
-    def _varying(self, given: Sequence[Given]) -> Rule | None:
-        """Whether a number is what it is in all readings, which code computes from lengths that differ there."""
-        if all(len({a.value for a in found}) == 1 for found in zip(*(atoms(g.made) for g in given), strict=False)):
-            return None
-        rule = self._rule([g.made for g in given])
-        return None if rule is None else Rule(partial(_equals, rule, given[0].value), rule.positions)
+    def _constants(self) -> Iterator[tuple[int, Rule]]:
+        """Numbers that are the same in all readings, which code computes from lengths: that they are, once for each."""
+        known: set[Any] = set()
+        for number, given in enumerate(self.given, len(self.watched[0].conditions)):
+            if len({g.value for g in given}) > 1:
+                continue
+            first = given[0].made
+            key = written(first), tuple([(a.map, a.axis) for a in atoms(first)])
+            if key in known:
+                continue
+            known.add(key)
+            if (rule := self._rule([g.made for g in given])) is not None:
+                yield number, Rule(partial(_equals, rule, given[0].value), rule.positions)
 
 
 Asking = Mapping[tuple[int, int], tuple[int, int]]  # a map that was asked, and its axis → its position, and its axis

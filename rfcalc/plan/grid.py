@@ -376,6 +376,7 @@ def parsed(text: str) -> dict[str, tuple[Fraction, ...]]:
     for part in re.sub(r"\s*=\s*", "=", text.replace(",", " ").replace(";", " ")).split():
         name, sign, value = part.partition("=")
         name = name.strip().lower().replace("-", "_")
+        name = "offset_half" if name == "half_pixel" else name  # as its column is called
         if name not in FIGURES:
             raise UnknownName("figure of a grid", name, FIGURES)
         if name in found:

@@ -12,7 +12,7 @@ normalisation), or is one value a channel (a mean), and nothing stands in the wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
-from rfcalc.graph.network import Network
+from rfcalc.graph.network import Network, Node
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pointwise import Identity
@@ -132,6 +132,13 @@ class PassPlan:
                 listed.append((node.name, BatchNorm(), node.inputs))
         return listed
 
+    def _inside(self, node: Node) -> bool:
+        """Whether a node is a part of an operator that joins maps, such as a sum of products: no call of the code takes
+        the statistics by themselves."""
+        steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
+        step = steps.get(node.name, -1)
+        return step >= 0 and any(len(n.inputs) > 1 and steps.get(n.name) == step for n in self.network.nodes)
+
     def _read(self, position: int) -> Shape:
         return self._shapes[self.network.sources[position - self.network.arity][0]]
 
@@ -145,7 +152,7 @@ class PassPlan:
         able = {
             node.name: position
             for position, node in enumerate(self.network.nodes, arity)
-            if len(node.inputs) == 1 and node.layer.gathers(self._read(position))
+            if len(node.inputs) == 1 and node.layer.gathers(self._read(position)) and not self._inside(node)
         }
         network = self._network(self._known(tuple(able)), self.network.outputs)
         views = [Together(network, self.inputs, axis).view for axis in range(self.rank)]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.progress import at
-from rfcalc.plan.arrays import Places, fits, holds, like, read, same_memory, slices, type_of, whole_numbers
+from rfcalc.plan.arrays import Places, detached, fits, holds, like, read, same_memory, slices, type_of, whole_numbers
 
 if TYPE_CHECKING:
     from rfcalc.core.shape import Shape
@@ -77,7 +77,7 @@ class OneTile:
                     why=f"the plan's network gives {'x'.join(map(str, lengths[name]))}; the array is {shape}",
                     fix="run the network that was planned, without padding or cropping of its own",
                 )
-            results[name] = array[slices(tile.crop[name], places)]
+            results[name] = detached(array[slices(tile.crop[name], places)])
         return Done(number, tile, results)
 
     def taken(self, tile: Tile) -> Any:

@@ -26,6 +26,7 @@ from rfcalc.plan.run import leading
 from rfcalc.plan.tile import TilePlan
 from rfcalc.plan.together import first_of
 from rfcalc.readers.rereading import Known, read
+from rfcalc.readers.target import Target, resolve
 
 NUMBER = "it is given a number that depends on the size of the map"
 MOST_WATCHED = 3  # readings that are watched for what the code asks
@@ -33,14 +34,21 @@ MOST_SIZES = 12  # of tiles at which the code is read once more
 MOST_PLANS = 6  # that are tried, where the code does something else at sizes of their tiles
 
 
-def sized_number(known: Known, first: Any, following: Following) -> Barrier | None:
-    """A node whose operator is given a number that code computes from the size of its input."""
+def sized_number(known: Known, first: Target, following: Following) -> Barrier | None:
+    """A node whose operator is given a number that code, or a file, computes from the size of its input."""
     if following.valued:
         return Barrier(following.valued, "number", NUMBER)
     for one in known.readings.values():
-        for name, kind in _given_others(first, one.network) if isinstance(one, Reading) else ():
+        for name, kind in _given_others(first.network, one.network) if isinstance(one, Reading) else ():
             if kind == "number":
                 return Barrier(name, kind, NUMBER)
+    if first.given:
+        for one in known.readings.values():
+            if isinstance(one, Reading):
+                theirs = resolve(known.target, dict(zip(first.network.inputs, one.shapes, strict=False))).given
+                for name, values in first.given.items():
+                    if values != theirs.get(name, values):
+                        return Barrier(name, "number", NUMBER)
     return None
 
 

@@ -53,6 +53,7 @@ class Imported:
         origins: what each node was made of in the source, by node name, where the reader tells it.
         constants: the tensors behind nodes that no input reaches, by node name, where the reader has them.
         dtype: what the source computes in.
+        given: by node name, what its operator is given that is computed from the sizes of maps.
     """
 
     network: Network
@@ -64,6 +65,7 @@ class Imported:
     origins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     constants: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     dtype: str = "float32"
+    given: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def __repr__(self) -> str:
         unknown = f", {plural(len(self.unknown), 'operator')} not understood" if self.unknown else ""
@@ -89,6 +91,7 @@ def imported(
     params: int | None = None,
     unused: Mapping[str, int] | None = None,
     dtype: str = "float32",
+    given: Mapping[str, tuple[Any, ...]] | None = None,
 ) -> Imported:
     """An importer's result, after both checks: shapes must agree, parameters must add up or be told.
 
@@ -103,7 +106,7 @@ def imported(
             same_shape(node.name, source, walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
-    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype=dtype)
+    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype=dtype, given=given or {})
 
 
 def same_shape(node: str, source: tuple[int, ...], here: Shape, layer: str = "") -> None:

@@ -372,7 +372,7 @@ def tile(
             try:
                 following, told, multiple = followed_in_steps(known, found)
                 following = in_one_way(known, found, following, multiple)
-                unfollowed = sized_number(known, found.network, following)
+                unfollowed = sized_number(known, found, following)
             except RfcalcError as error:
                 unfollowed = Barrier(error.where or "", "size", f"its sizes cannot be followed: {error.why}")
             target = found._replace(assumptions=(*found.assumptions, *told))

@@ -47,7 +47,8 @@ KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config"
 
 class Target(NamedTuple):
     """A network, how it was named, what had to be assumed to read it, and whether its inputs are those it was read with
-    (and what the user gave has been used); `inputs`: those of a report, for where none are given."""
+    (and what the user gave has been used); `inputs`: those of a report, for where none are given; `given`: by node,
+    what a file computes from the sizes of maps for its operator."""
 
     network: Network
     name: str
@@ -55,6 +56,7 @@ class Target(NamedTuple):
     bound: bool = False
     dtype: str = "float32"
     inputs: Any = None
+    given: Mapping[str, tuple[Any, ...]] = {}
 
     def at(self, given: Any = None) -> tuple[Any, tuple[str, ...]]:
         """The input to walk the network with, and all that is assumed: `DEFAULT_INPUT` where there is none at all."""
@@ -267,7 +269,8 @@ def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target
     except RfcalcError as error:
         error.asked = (path, given)
         raise
-    return Target(loaded.network, path, tuple(loaded.assumptions), imported)
+    more = getattr(loaded, "given", {})
+    return Target(loaded.network, path, tuple(loaded.assumptions), imported, given=more)
 
 
 def _no_such_file(path: str) -> RfcalcError:

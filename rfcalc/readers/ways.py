@@ -19,7 +19,7 @@ from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
-from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
+from rfcalc.plan.solving import EVERY, Class, Part, classes, key_of, with_size
 from rfcalc.readers.guards import deliberate
 from rfcalc.readers.rereading import predicted, ran_past, read, untold
 from rfcalc.readers.target import Target
@@ -28,10 +28,15 @@ FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused 
 MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
 ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
-MOST_OF_WAY = 8
+MOST_OF_WAY = 12
+MOST_MISSED = 6  # readings that take other ways, before a size is told alone
+CONFIRMED = 3  # further readings of each way
+MOST_FAR = 8192  # a size that takes a way of its own
+COMPARED = 2048  # sizes below it are compared between axes
+MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
 FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
 LARGE = 700
-AROUND = (1, 32, 13, 4, 64, 27, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
+AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
 
 
 def ways(target: Any, first: Target, base: Sequence[Shape]) -> tuple[list[list[Way]], int]:
@@ -40,8 +45,13 @@ def ways(target: Any, first: Target, base: Sequence[Shape]) -> tuple[list[list[W
     Raises:
         RfcalcError: what the code asks is not followed; the message says where.
     """
-    found = [_Ways(target, first, base, axis) for axis in range(base[0].rank)]
-    return [ways.all() for ways in found], sum(len(ways.known) for ways in found)
+    found: list[_Ways] = []
+    told = []
+    for axis in range(base[0].rank):
+        like = next((ways for ways in found if ways.size == base[0].spatial[axis]), None)
+        found.append(_Ways(target, first, base, axis, like))
+        told.append(found[-1].all())
+    return told, sum(ways.count for ways in found)
 
 
 def sizes_of_ways(
@@ -76,9 +86,13 @@ class Left(NamedTuple):
 
 
 class _Ways:
-    """The ways along one axis, the others as they are."""
+    """The ways along one axis, the others as they are.
 
-    def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int) -> None:
+    Args:
+        like: those of an axis that is as long: its sizes are tried first, and what turns out alike is confirmed once.
+    """
+
+    def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: _Ways | None) -> None:
         self.target, self.network, self.base, self.axis = target, first.network, base, axis
         size, rank = int(base[0].spatial[axis]), base[0].rank
         self.size: int = size
@@ -86,6 +100,12 @@ class _Ways:
         self.known: dict[int, Reading | RfcalcError] = {}
         self.asked: dict[int, Watched] = {}
         self.left = [Left(EVERY)]
+        self.telling: dict[Any, list[int]] = {}  # by way: sizes of which its rules were told
+        self.taking: dict[Any, set[int]] = {}  # by way: sizes up to a large one that take it
+        self.like = like
+        self.count = 0
+        if like is not None:
+            self.known[size], self.asked[size] = like.known[size], like.asked[size]
 
     def inputs(self, n: int) -> list[Shape]:
         changed = {i for i, _ in self.varied}
@@ -93,8 +113,9 @@ class _Ways:
 
     def read(self, n: int) -> Reading | RfcalcError:
         if n not in self.known:
-            if len(self.known) >= MOST_READ:
+            if self.count >= MOST_READ:
                 raise untold("code", f"it takes more ways than {MOST_READ} readings tell apart")
+            self.count += 1
             inputs = self.inputs(n)
             with watched("torch") as asked:
                 try:
@@ -107,12 +128,21 @@ class _Ways:
     def way(self, n: int) -> tuple[Any, ...]:
         return tuple([(c.where, c.holds, written(c.asked)) for c in self.asked[n].conditions])
 
+    def takes(self, n: int, way: tuple[Any, ...]) -> bool:
+        return isinstance(self.read(n), Reading) and self.way(n) == way
+
+    def is_left(self, n: int) -> bool:
+        return any(_holds(left.part, n) for left in self.left)
+
     def all(self) -> list[Way]:
         found: list[Way] = []
         while self.left:
             if len(found) > MOST_WAYS:
                 raise untold("code", f"it takes more than {MOST_WAYS} ways")
             n = self._first()
+            least = min([_size(part, part.values.first) for part, *_ in self.left if _holds(part, n)])
+            if least > MOST_FAR:
+                raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
         first, *others = [_given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
         if any(other != first for other in others):
@@ -120,9 +150,17 @@ class _Ways:
         return found
 
     def _first(self) -> int:
-        """A size that is left: the one of the inputs first, then the least one."""
-        if any(_holds(left.part, self.size) for left in self.left):
-            return self.size
+        """A size that is left: the one of the inputs first, then one whose way most readings took, then the least."""
+        mirrored = self.like.telling.values() if self.like is not None else ()
+        for n in (self.size, *[n for group in mirrored for n in group]):
+            if self.is_left(n):
+                return n
+        taken: dict[Any, list[int]] = {}
+        for n, known in self.known.items():
+            if isinstance(known, Reading) and self.is_left(n):
+                taken.setdefault(self.way(n), []).append(n)
+        if taken:
+            return max(taken.values(), key=len)[0]
         return min([_size(left.part, left.part.values.first) for left in self.left])
 
     def _refusing(self, n: int) -> Way:
@@ -136,13 +174,18 @@ class _Ways:
                 if _holds(mine.part, other) and not isinstance(self.read(other), RfcalcError):
                     return self._next(other)
             raise untold("code", f"{self.inputs(n)[0]} is refused by a condition that is not followed: {_brief(error)}")
-        values = mine.part.values
-        further = _size(mine.part, values.first + _turns(mine.part.modulus) if values.last is None else values.last)
-        if not isinstance(self.read(further), RfcalcError):
-            return self._next(further)
-        self._at_its_node(mine.way, mine.position, error, n)
-        self.left.remove(mine)
-        return mine.way._replace(found=(Class(*mine.part, (), mine.position, mine.error),))
+        alike = [left for left in self.left if left.way is mine.way and left.position == mine.position]
+        multiples = [times * self.size // 2 for times in MULTIPLES]
+        tried = dict.fromkeys((n, *_spread([left.part for left in alike]), *multiples))
+        for other in tried:
+            if any(_holds(left.part, other) for left in alike):
+                refused = self.read(other)
+                if not isinstance(refused, RfcalcError):
+                    return self._next(other)
+                if other not in multiples:
+                    self._at_its_node(mine.way, mine.position, refused, other)
+        self.left = [left for left in self.left if left not in alike]
+        return mine.way._replace(found=tuple([Class(*x.part, (), x.position, x.error) for x in alike]))
 
     def _at_its_node(self, way: Way, position: int | None, error: RfcalcError, n: int) -> None:
         """Refuse to tell where code that is refused had run operators behind the node that is told to refuse it."""
@@ -154,48 +197,132 @@ class _Ways:
 
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run."""
-        group = [n]
         mine = self.way(n)
-        for other in self._around(n):
-            if len(group) == MOST_OF_WAY:
-                break
-            if isinstance(self.read(other), Reading) and self.way(other) == mine:
-                group.append(other)
+        before = self.telling.get(mine, ())  # its rules do not say what it does here
+        mirrored = len(self.like.telling[way]) if self.like is not None and (way := self._mirrored(n)) else 0
+        enough = max(ENOUGH, mirrored, len(before) + 1)
+        group = self._gathered([*before, n], enough)
         if len(group) < ENOUGH:
-            return self._alone(n)
+            return self._as_it_is(n) or self._alone(n)
         while True:
             following = self._followed(group)
             made = self._made(following, group[0])
             found = self._solved(following, made, [left.part for left in self.left])
             taking = [c for c in found if c.error is None]
-            wrong = self._wrong(taking, following, made, mine, group)
+            wrong = self._wrong(taking, following, made, group)
             if wrong is None:
                 break
-            group.append(wrong)
+            at, why = wrong
+            more = [*group, at] if at not in group and self.takes(at, mine) else self._gathered(group, len(group) + 1)
+            if len(more) == len(group) or len(more) > MOST_OF_WAY:
+                raise untold("code", why)
+            group = more
         if not any(_holds(Part(*c[:3]), n) for c in taking):
             raise untold("code", f"its way at {self.inputs(n)[0]} is not followed")
+        self.telling[mine] = group
+        return self._taken(n, following, found, taking)
+
+    def _taken(self, n: int, following: Following, found: Sequence[Class], taking: Sequence[Class]) -> Way:
         way = Way(following, tuple(self.inputs(n)), tuple(taking))
-        self.left = [self._still(c, way) for c in found if c.error is not None]
+        self.taking.setdefault(self.way(n), set()).update(m for c in taking for m in c.sizes(COMPARED))
+        self.left = self._still([c for c in found if c not in taking], way)
         return way
 
-    def _still(self, c: Class, way: Way) -> Left:
-        """Sizes that do not take a way, or are refused on it: what it says of them, else what one before said."""
-        part = Part(*c[:3])
-        if not isinstance(c.error, OtherWay):
-            return Left(part, way, c.position, c.error)
-        number = c.error.number
+    def _as_it_is(self, n: int) -> Way | None:
+        """A few sizes at which layers are as they are at one, the least and the greatest of which are read for all that
+        its maps become."""
+        following = self._followed([n])
+        made = self._made(following, n)
+        found = self._solved(following, made, [left.part for left in self.left])
+        by_maps: dict[Any, list[Class]] = {}
+        for c in found:
+            if c.error is None and c.last is not None:
+                by_maps.setdefault(tuple([key_of(x) for x in c.shapes[following.network.arity :]]), []).append(c)
+        ends = {m for same in by_maps.values() for m in (min(c.first for c in same), max(c.last or 0 for c in same))}
+        mine, taking = self.way(n), [c for same in by_maps.values() for c in same]
+        told = any(_holds(Part(*c[:3]), n) for c in taking) and len(ends) <= ENOUGH + 1
+        if not told or any(not self.takes(m, mine) or self._differs(m, following, made) for m in sorted(ends)):
+            return None
+        return self._taken(n, following, found, taking)
+
+    def _gathered(self, group: list[int], enough: int) -> list[int]:
+        """More sizes that take the way of a group: those that were read; those that its rules, as far as they are
+        known, do not say to take another one; where these are too few, those where maps are as they were, and others.
+        """
+        mine = self.way(group[0])
+        group = [*group, *(n for n in self.known if n not in group and self.takes(n, mine))][: max(enough, len(group))]
+        alike: list[int] = []
+        others: list[int] = []
+        missed = 0
+        likely = self._likely(group)
+        for other in self._around(group[0]):
+            if len(group) >= enough or missed == MOST_MISSED:
+                break
+            if other in self.known:
+                continue
+            told = likely(other)
+            if told is not None:
+                (alike if told else others).append(other)
+            elif self.takes(other, mine):
+                group.append(other)
+                likely = self._likely(group)
+            else:
+                missed += 1
+        for other in (*alike, *others[:MOST_MISSED]):
+            if len(group) < enough and self.takes(other, mine):
+                group.append(other)
+        return group
+
+    def _likely(self, group: Sequence[int]) -> Any:
+        """Whether maps are as they were at a size of a group (True), or another way is taken (False), as far as these
+        readings tell; None where this one tells more."""
+        try:
+            following = self._followed(group)
+            made = self._made(following, group[0])
+        except RfcalcError:
+            return lambda n: None
+        seen = [predicted(following, self.inputs(n), made) for n in group]
+        arity = following.network.arity
+
+        def likely(n: int) -> bool | None:
+            told = predicted(following, self.inputs(n), made)
+            if isinstance(told, RfcalcError):
+                return False if isinstance(told, OtherWay) else None
+            return True if any(not isinstance(x, RfcalcError) and x[arity:] == told[arity:] for x in seen) else None
+
+        return likely
+
+    def _still(self, others: Sequence[Class], way: Way) -> list[Left]:
+        """Sizes that do not take a way, or are refused on it: what it says of them, else what one before said.
+
+        From the first condition that is answered otherwise on, all of them do the same up to the next condition: one
+        reading says whether the code refuses them there.
+        """
+        refusing: dict[int, Way | None] = {}  # by the number of the condition
+        found: list[Left] = []
+        for c in others:
+            if isinstance(c.error, OtherWay) and c.error.number not in refusing:
+                number = c.error.number
+                alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
+                n = next((n for n in self.known if any(_holds(Part(*x[:3]), n) for x in alike)), c.first)
+                refusing[number] = self._refused_by(number, way, n)
+            by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way if c.error is not None else None
+            if by is not None:
+                found.append(Left(Part(*c[:3]), by, c.position, c.error))
+            else:
+                before = next(left for left in self.left if _holds(left.part, c.first))
+                found.append(before._replace(part=Part(*c[:3])))
+        return found
+
+    def _refused_by(self, number: int, way: Way, n: int) -> Way | None:
+        """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there."""
         taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
-        read = self.known.get(c.first) or self.read(c.first)
-        asked = self.asked[c.first].conditions
-        if (
-            isinstance(read, RfcalcError)
-            and deliberate(read)
-            and len(asked) == number + 1
-            and _parts(taken, asked) == number
-        ):
-            return Left(part, way._replace(following=way.following.refusing(number)), c.position, c.error)
-        before = next(left for left in self.left if _holds(left.part, c.first))
-        return before._replace(part=part)
+        read = self.read(n)
+        asked = self.asked[n].conditions
+        at_once = len(asked) == number + 1 and _parts(taken, asked) == number
+        if isinstance(read, RfcalcError) and deliberate(read) and at_once:
+            return way._replace(following=way.following.refusing(number))
+        return None
 
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]
@@ -222,34 +349,54 @@ class _Ways:
         return Way(following, tuple(self.inputs(n)), tuple(self._solved(following, self._made(following, n), [one])))
 
     def _wrong(
-        self, taking: Sequence[Class], following: Following, made: Shaped, mine: Any, group: Sequence[int]
-    ) -> int | None:
-        """A size that tells more of the way, because it does not do what was told of it; None if all do."""
-        tried = dict.fromkeys(group)
-        for c in taking:
-            last = c.first + _turns(c.modulus) * c.modulus if c.last is None else c.last
-            tried.update(dict.fromkeys((c.first, last) if len(tried) < 2 * MOST_OF_WAY else ()))
-        for n in tried:
-            read = self.read(n)
-            told = predicted(following, self.inputs(n), made)
-            if isinstance(read, RfcalcError) != isinstance(told, RfcalcError) or (
-                isinstance(read, Reading) and not isinstance(told, RfcalcError) and not _alike(following, told, read)
-            ):
-                if isinstance(read, Reading) and n not in group and self.way(n) == mine:
-                    return n
-                said = told.what if isinstance(told, RfcalcError) else "it is taken"
-                does = _brief(read) if isinstance(read, RfcalcError) else "it is taken"
-                raise untold(
-                    "code", f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
-                )
+        self, taking: Sequence[Class], following: Following, made: Shaped, group: Sequence[int]
+    ) -> tuple[int, str] | None:
+        """A size that does not do what was told of it, and how; None if all that were read do, and further ones."""
+        mine = self.way(group[0])
+        read_before = [n for n in self.known if n in group or self.is_left(n)]
+        for n in dict.fromkeys((*read_before, *self._confirming(group[0], taking))):
+            why = self._differs(n, following, made)
+            if why and (n in group or self.takes(n, mine) or any(_holds(Part(*c[:3]), n) for c in taking)):
+                return n, why  # else it is left for the way that it takes
         return None
 
+    def _differs(self, n: int, following: Following, made: Shaped) -> str:
+        """What a size does that was not told of it; empty where it does as it was told."""
+        read = self.read(n)
+        told = predicted(following, self.inputs(n), made)
+        if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
+            return ""
+        if isinstance(told, list) and isinstance(read, Reading) and _alike(following, told, read):
+            return ""
+        said = told.what if isinstance(told, RfcalcError) else "it is taken"
+        does = _brief(read) if isinstance(read, RfcalcError) else "it is taken"
+        return f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
+
+    def _confirming(self, n: int, taking: Sequence[Class]) -> list[int]:
+        """Sizes that take the way of one by what was told, to be confirmed: the least, the greatest, one between; one
+        of them only where just these take it along an axis like this one."""
+        way = self._mirrored(n)
+        known = self.like.taking[way] if self.like is not None and way else None
+        alike = known is not None and known == {m for c in taking for m in c.sizes(COMPARED)}
+        return _spread([Part(*c[:3]) for c in taking])[: 1 if alike else CONFIRMED]
+
+    def _mirrored(self, n: int) -> Any:
+        """The way of which this size tells along an axis that is like this one; None if there is none."""
+        told = self.like.telling if self.like is not None else {}
+        return next((way for way, group in told.items() if n in group), None)
+
     def _around(self, n: int) -> Iterator[int]:
-        """Sizes that are left: the next one, some far away (what is rounded up differs there), then the nearest."""
+        """Sizes that are left: those that took the way of this one along an axis like this; the next one, some far away
+        (what is rounded up differs there), those that are told apart from others in the same way; then the nearest."""
+        way = self._mirrored(n)
+        like = self.like.telling[way] if self.like is not None and way else ()
         far = [times * n + more for times, more in FAR if n < LARGE]
-        near = [other for more in AROUND for other in (n + more, n - more)]
-        for other in (*near[:1], *far, *near[1:]):
-            if other > 0 and any(_holds(left.part, other) for left in self.left):
+        near = [other for more in AROUND for other in (n - more, n + more)]
+        mine = next((left.part for left in self.left if _holds(left.part, n)), EVERY)
+        t = (n - mine.rest) // mine.modulus
+        part = [_size(mine, t + more) for k in FURTHER for more in (k, -k) if _holds(mine, _size(mine, t + more))]
+        for other in dict.fromkeys((*like, *near[:4], *far, *part[:8], *near[4:])):
+            if other > 0 and other != n and self.is_left(other):
                 yield other
 
 
@@ -292,6 +439,19 @@ def _holds(part: Part, n: int) -> bool:
 
 def _size(part: Part, t: int) -> int:
     return part.modulus * t + part.rest
+
+
+def _spread(parts: Sequence[Part]) -> list[int]:
+    """Sizes of several parts: the least, the greatest (one far away, where there is none), and others between."""
+    order = sorted(parts, key=lambda p: _size(p, p.values.first))
+    ends = [_size(p, p.values.first + _turns(p.modulus) if p.values.last is None else p.values.last) for p in order]
+    if not order:
+        return []
+    middle = order[len(order) // 2]
+    quarter = ends[len(order) // 4]
+    return [
+        *dict.fromkeys((_size(middle, middle.values.first), max(ends), _size(order[0], order[0].values.first), quarter))
+    ]
 
 
 def _without(part: Part, n: int) -> Iterator[Part]:

@@ -17,6 +17,7 @@ from rfcalc.readers.builder.values import BatchMixed, Value
 from rfcalc.readers.imported import Imported, imported, input_shapes
 from rfcalc.readers.onnx.accounts import grouped, notes_on
 from rfcalc.readers.onnx.entrance import BoundInputs, bind
+from rfcalc.readers.onnx.given import computed
 from rfcalc.readers.onnx.graphs import inlined, needed, ordered
 from rfcalc.readers.onnx.model import Model, Node
 from rfcalc.readers.onnx.naming import node_names, paths
@@ -155,4 +156,5 @@ def _finished(reader: Reader, name: str) -> Imported:
     )
     notes, params, unused = notes_on(reader, groups, named)
     shapes = {named[p]: dims for p, dims in reader.shapes.items() if p in named}
-    return imported(network, notes=notes, unknown=graph.report(named), shapes=shapes, params=params, unused=unused)
+    about: dict[str, Any] = {"shapes": shapes, "params": params, "unused": unused, "given": computed(reader, named)}
+    return imported(network, notes=notes, unknown=graph.report(named), **about)

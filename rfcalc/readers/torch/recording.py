@@ -47,20 +47,20 @@ from rfcalc.readers.torch.untouched import untouched
 
 
 class Parts(NamedTuple):
-    """The modules of a module by their paths, its parameters by their names, its buffers: each walk goes through all
+    """The modules of a module by their paths, its parameters and buffers by their names: each walk goes through all
     modules, so they are looked for once."""
 
     modules: tuple[tuple[str, torch.nn.Module], ...]
     parameters: tuple[tuple[str, torch.nn.Parameter], ...]
-    buffers: tuple[torch.Tensor, ...]
+    buffers: tuple[tuple[str, torch.Tensor], ...]
 
     @classmethod
     def of(cls, module: torch.nn.Module) -> Parts:
-        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.buffers()))
+        return cls(tuple(module.named_modules()), tuple(module.named_parameters()), tuple(module.named_buffers()))
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        return (*(p for _, p in self.parameters), *self.buffers)
+        return tuple([t for _, t in (*self.parameters, *self.buffers)])
 
 
 class Recording(NamedTuple):
