@@ -17,7 +17,7 @@ from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.following import Following, follow, unanswered
 from rfcalc.plan.solving import with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
-from rfcalc.readers.confirming import Read, Refused, confirm, explained, longer, other_answers, passes
+from rfcalc.readers.confirming import Read, Refused, asks_alike, confirm, explained, longer, other_answers, passes
 from rfcalc.readers.exactly import exactly
 from rfcalc.readers.guards import Guard, Refusal, guard, refusal_of
 from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, ran_past, untold
@@ -148,6 +148,8 @@ def _other_answers(
     ):
         confirm(found, inputs, one, made)
         if isinstance(one, Reading):
+            if not asks_alike(asked[0][1], target.heard_at(network, inputs)):
+                raise untold("code", f"it asks something else of lengths at {inputs[0]}")
             confirmed.append((inputs, one))
     return confirmed
 

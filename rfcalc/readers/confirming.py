@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import Watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
-from rfcalc.plan.aligning import Reading
+from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay
 from rfcalc.plan.solving import Class, Part, classes, with_size
@@ -69,6 +71,18 @@ def other_answers(
                 yield inputs, one
                 if deliberate(one if isinstance(one, RfcalcError) else None):
                     break
+
+
+def asks_alike(one: Watched, other: Watched) -> bool:
+    """Whether code that got other answers asked nothing else, and made nothing else of lengths that is not followed: it
+    could decide by it at sizes that were not read."""
+    if [(c.where, written(c.asked)) for c in one.conditions] != [(c.where, written(c.asked)) for c in other.conditions]:
+        return False
+    try:
+        nothing_lost([one, other])
+    except Unfollowed:
+        return False
+    return True
 
 
 def spread(c: Class) -> list[int]:
