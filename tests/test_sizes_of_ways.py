@@ -63,6 +63,43 @@ class Padding(Base):
         return self.a(x)
 
 
+class NormalisedBehind(Base):
+    """Swin v2: rolled, cut, normalised: no layer changes a shape, and yet no exchange of axes lies around the slice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(4)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x).permute(0, 2, 3, 1)
+        _, h, w, _ = y.shape
+        y = torch.nn.functional.pad(y, (0, 0, 0, -w % 4, 0, -h % 4))
+        y = torch.roll(torch.roll(y, (-2, -2), (1, 2)).relu(), (2, 2), (1, 2))
+        y = self.norm(y[:, :h, :w, :])
+        return self.b((y + y.relu()).permute(0, 3, 1, 2))
+
+
+class Tokens(Base):
+    """DaViT: tokens in a row; windows of 3 are cut from the padded map, which is cut back and put in a row. Where there
+    is no padding, two views are one; where there is one window, it stands where the batch does."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        y = y.flatten(2).transpose(1, 2).relu().view(b, h, w, c)
+        y = torch.nn.functional.pad(y, (0, 0, 0, (3 - w % 3) % 3, 0, (3 - h % 3) % 3))
+        _, ph, pw, _ = y.shape
+        y = y.view(b, ph // 3, 3, pw // 3, 3, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, 9, c)
+        y = y.relu().view(-1, ph // 3, pw // 3, 3, 3, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, ph, pw, c)
+        y = y[:, :h, :w, :].contiguous().view(b, h * w, c)
+        return self.b(y.relu().transpose(1, 2).view(b, c, h, w))
+
+
+@pytest.mark.parametrize("kind", [NormalisedBehind, Tokens])
+def test_what_comes_to_nothing_is_left_out(kind: Any) -> None:
+    against_torch(kind(), (3, 6 if kind is Tokens else 64, 48), range(1, 101))
+
+
 class Levels(Base):
     """As heads of detectors do: the levels in a row; a view of a map of one row can be told in several ways."""
 
@@ -70,6 +107,47 @@ class Levels(Base):
         y = self.a(x)
         z = self.b(y)
         return torch.cat([y.view(y.shape[0], 4, -1), z.view(y.shape[0], 4, -1)], 2)[..., None]
+
+
+class Even(Base):
+    """As MONAI's RegUNet does: a condition in a loop, before each pooling."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        for _ in range(2):
+            for side in y.shape[2:]:
+                if side % 2 != 0:
+                    raise ValueError("the sides must be even")
+            y = torch.nn.functional.max_pool2d(y, 2)
+        return self.b(y)
+
+
+class Listed(Base):
+    """As MONAI's SegResNetDS does: all axes are asked before one of them is refused."""
+
+    def forward(self, x: Any) -> Any:
+        divided = [side % factor == 0 for side, factor in zip(x.shape[2:], (8, 4), strict=True)]
+        if not all(divided):
+            raise ValueError("the sides must be divisible")
+        return self.b(self.a(x))
+
+
+class Retried(Base):
+    """As einops does: what is refused in a loop is said again, where it is caught."""
+
+    def forward(self, x: Any) -> Any:
+        try:
+            for side in x.shape[2:]:
+                if side % 8:
+                    raise ValueError("it cannot be divided")
+        except ValueError as error:
+            raise ValueError(f"a view: {error}") from None
+        return self.b(self.a(x))
+
+
+@pytest.mark.parametrize("kind", [Even, Listed, Retried])
+def test_what_code_raises_in_a_loop_is_followed(kind: Any) -> None:
+    against_torch(kind(), (3, 48, 48), range(1, 60))
 
 
 @pytest.mark.parametrize("size", [4, 48])

@@ -221,6 +221,12 @@ def test_layouts_that_are_tied_to_the_size(function: Any, why: str, ready: str) 
     assert f"--at {ready}" in render(plan.document())
 
 
+def test_a_size_without_a_formula_is_told_of_its_node() -> None:
+    module = Code(lambda m, x: m[0](F.unfold(x, 3, padding=1).amax(1, True).view(x.shape)), conv(1, 2))
+    plan = rfcalc.tile(module.eval(), (1, 32, 40))
+    assert plan.barriers[0].node != "layers.0" and "no formula tells its sizes" in plan.barriers[0].why, plan.barriers
+
+
 def test_attention_is_named() -> None:
     """Also where what lays the image out as tokens stands in the way before it."""
     assert "encoder.0.self_attention" in [barrier.node for barrier in rfcalc.tile("vit_b_16").barriers]
@@ -334,6 +340,15 @@ def test_sizes_are_told_where_only_values_depend_on_the_size() -> None:
     module = Given(lambda x: torch.nn.functional.avg_pool2d(x / x.shape[-1] + x.shape[-2], 2))
     assert "every size from 2 on" in render(rfcalc.sizes(module, "1x32x32").document(), "plain")
     assert rfcalc.tile(module, "1x32x32", at="conv", tiles="2x2").status == "exact"
+
+
+def test_one_align_less_differs_in_some_image() -> None:
+    """The largest of three values is, for all units at the seams of one image, seldom the one that lies outside."""
+    module = (
+        Code(lambda m, x: F.max_pool1d(m[0](x), 3, 2, 1, dilation=2), nn.Conv1d(1, 2, 3, padding=1)).double().eval()
+    )
+    plan = rfcalc.tile(module, "1x203", tiles="3")
+    assert verified(plan, module)["passed"]
 
 
 class Attending(nn.Module):

@@ -74,6 +74,16 @@ def _one(d: Draw) -> Arguments:
     return (d.tensor(d.dims()),), {}
 
 
+def _numbers(least: int, most: int) -> Callable[[Draw], Arguments]:
+    def drawn(d: Draw) -> Arguments:
+        values = [
+            d.some(0, 1, -1, 0.5, 2.5, -1e9) if d.random() < 0.95 else d.some(True, None, 1j) for _ in range(most)
+        ]
+        return (d.tensor(d.dims()), *values[: d.randint(least, most)]), {}
+
+    return drawn
+
+
 def _gelu(d: Draw) -> Arguments:
     return (d.tensor(d.dims()),), d.some({}, {"approximate": "tanh"}, {"approximate": "none"}, {"approximate": "no"})
 
@@ -192,8 +202,14 @@ def _up(axes: int, corners: bool) -> Callable[[Draw], Arguments]:
 
 DRAWN: dict[Any, Callable[[Draw], Arguments]] = {
     ATEN.gelu.default: _gelu,
-    **dict.fromkeys((ATEN.add.Tensor, ATEN.sub.Tensor), _sum),
-    **dict.fromkeys((ATEN.mul.Tensor, ATEN.div.Tensor), _two),
+    **dict.fromkeys((ATEN.add.Tensor, ATEN.sub.Tensor, ATEN.add_.Tensor, ATEN.sub_.Tensor), _sum),
+    **dict.fromkeys((ATEN.mul.Tensor, ATEN.div.Tensor, ATEN.mul_.Tensor, ATEN.div_.Tensor), _two),
+    **dict.fromkeys((ATEN.leaky_relu.default, ATEN.leaky_relu_.default), _numbers(0, 1)),
+    **dict.fromkeys((ATEN.hardtanh.default, ATEN.hardtanh_.default), _numbers(0, 2)),
+    **dict.fromkeys((ATEN.elu.default, ATEN.elu_.default), _numbers(0, 3)),
+    ATEN.softplus.default: _numbers(0, 2),
+    ATEN.clamp.default: _numbers(0, 2),
+    **dict.fromkeys((ATEN.clamp_min.default, ATEN.pow.Tensor_Scalar), _numbers(1, 1)),
     **dict.fromkeys((ATEN.softmax.int, ATEN.log_softmax.int), _softmax),
     ATEN.layer_norm.default: _layer_norm,
     ATEN.group_norm.default: _group_norm,
@@ -236,6 +252,10 @@ def differing(func: Any, draw: Draw, count: int) -> tuple[Counter[str], list[str
                 wrong.append(f"{func} {args} {kwargs}: refused: {error}"[:400])
                 continue
         seen["told"] += 1
+        if mine is args[0] or own is args[0]:
+            if mine is not own:
+                wrong.append(f"{func}: another object")
+            continue
         memory = {t.untyped_storage()._cdata for t in args if isinstance(t, torch.Tensor)}
         if _told(mine) != _told(own) or mine.untyped_storage()._cdata in memory:
             shapes = [(tuple(t.shape), t.stride()) if isinstance(t, torch.Tensor) else t for t in args]

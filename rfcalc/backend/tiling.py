@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REST = 251
 MOST_VALUES = 1 << 28
+MOST_IMAGES = 6  # that are tried for a value that differs with one align less
 # Functions whose values are no whole numbers; as element-wise stand-ins they leave the value as it is.
 SMOOTH = ["silu", "gelu", "sigmoid", "tanh", "softplus", "elu", "selu", "celu", "mish", "hardswish", "hardsigmoid"]
 SMOOTH += ["logsigmoid", "softsign", "exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "erf", "hardtanh"]
@@ -75,20 +76,29 @@ def verified(plan: TilePlan, module: Any) -> dict[str, Any]:
     if any(int(s.values) > MOST_VALUES for s in plan.walked.shapes):
         raise RfcalcError("the image is too large to be run whole", fix="verify with a smaller --input")
     run, stand_ins = exact(module, tuple(plan.network.inputs))
-    pick = torch.Generator().manual_seed(0)
-    sources = {
-        name: torch.randint(0, REST, tuple(map(int, x.dims)), generator=pick).double()
-        for name, x in zip(plan.network.inputs, as_called(plan.source, plan.inputs), strict=True)
-    }
-    source: Any = sources if len(sources) > 1 else next(iter(sources.values()))
     names = plan.network.outputs
     from rfcalc.plan.run import named
 
+    def drawn(seed: int) -> Any:
+        pick = torch.Generator().manual_seed(seed)
+        sources = {
+            name: torch.randint(0, REST, tuple(map(int, x.dims)), generator=pick).double()
+            for name, x in zip(plan.network.inputs, as_called(plan.source, plan.inputs), strict=True)
+        }
+        return sources if len(sources) > 1 else next(iter(sources.values()))
+
+    source = drawn(0)
     whole = named(run(source), list(names))
     tiled = named(plan.run(run, source), list(names))
     differing = sum(int((whole[name] != tiled[name]).sum()) for name in names)
     values = sum(int(whole[name].numel()) for name in names)
     less = _less(plan, run, source, whole)
+    for seed in range(1, MOST_IMAGES):  # a largest value, of a few units, may lie elsewhere by chance
+        if False not in less.values():
+            break
+        other = drawn(seed)
+        again = _less(plan, run, other, named(run(other), list(names)))
+        less = {side: bad or again[side] for side, bad in less.items()}
     passed = differing == 0 and False not in less.values()
     told = "equal" if differing == 0 else f"differ in {differing:,} of"
     sentences = [f"{plural(plan.count, 'tile')} and the whole {told} {values:,} values."]

@@ -50,6 +50,7 @@ class Watched(NamedTuple):
     places: dict[
         tuple[int, int], tuple[str, int]
     ]  # of a map that was asked and its axis: the node's name, and its axis
+    as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
         self.hanging.clear()
@@ -88,9 +89,9 @@ _noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing
 
 
 @contextmanager
-def watched(framework: str = "torch") -> Iterator[Watched]:
+def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, {}, set(), [], {})
+    found = Watched([], [], [], framework, {}, set(), [], {}, as_written)
     token = _watching.set(found)
     try:
         yield found
@@ -100,6 +101,12 @@ def watched(framework: str = "torch") -> Iterator[Watched]:
 
 def watching() -> Watched | None:
     return _watching.get()
+
+
+def as_written() -> bool:
+    """Whether what code does is told step by step: what comes to nothing at one size does not at others."""
+    found = _watching.get()
+    return found is not None and found.as_written
 
 
 @contextmanager

@@ -179,6 +179,9 @@ class Reshape(Layer):
             dims[at] = dims[at] * m // n
         return Reshape(tuple(dims), self.channel) if new != old else self
 
+    def sized(self, y: Shape) -> Reshape:
+        return Reshape(y.dims, y.channel)
+
     def stretched(self, axis: int, length: Size) -> Reshape:
         return Reshape((*self.dims[:axis], length, *self.dims[axis + 1 :]), self.channel)
 

@@ -7,15 +7,17 @@ it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
+from rfcalc.plan.regrouping import Views, found_behind, is_view, may_be_nothing, written_for
 
 RUNS = (3, 1)  # padding alone, or between an exchange of axes and its inverse
+LONGEST = 8  # nodes of a run of views
 
 
 class Reading(NamedTuple):
@@ -46,17 +48,22 @@ class Line(NamedTuple):
         return cls(reading, (*(-1 for _ in reading.network.inputs), *made))
 
 
-def aligned(readings: Sequence[Reading]) -> tuple[list[Reading], tuple[int, ...], list[tuple[int, ...]]]:
+def aligned(
+    readings: Sequence[Reading], watched: bool = False
+) -> tuple[list[Reading], tuple[int, ...], list[tuple[int, ...]]]:
     """The readings with the nodes of all of them, the steps of the first one, and where each reading's own positions
     are now.
+
+    Args:
+        watched: whether it is known what the code asked and made of lengths; else views are compared as they are.
 
     Raises:
         Unfollowed: they differ in more than padding and slices that come to nothing.
     """
     model = Line.of(readings[0])
     for reading in readings[1:]:
-        model = _merged(model, reading)[0]
-    found = [_merged(model, reading) for reading in readings]
+        model = _merged(model, reading, watched)[0]
+    found = [_merged(model, reading, watched) for reading in readings]
     return [reading for _, reading, _ in found], model.steps, [places for _, _, places in found]
 
 
@@ -122,6 +129,65 @@ class _Merge:
             return length
         return 0
 
+    def regrouped(self, side: int, at: tuple[int, int], gap: bool) -> tuple[int, int]:
+        """How many nodes here are a run of views in one reading that the other one has in another form, and how many
+        nodes that form has; they are put.
+
+        Args:
+            gap: whether something of the run must come to nothing in the other reading.
+        """
+        mine, other = (self.first.reading, self.second)[:: 1 if side == 0 else -1]
+        arity = self.arity
+        own, there = at[side] - arity, at[1 - side] - arity
+        nodes, theirs = mine.network.nodes[own : own + LONGEST], other.network.nodes[there : there + LONGEST]
+        length, gaps = self._views(mine, own, nodes)
+        if not length or gap != bool(gaps):
+            return 0, 0
+        if gap and [_place(n.layer) for n in nodes[: gaps[0] + 1]] == [_place(n.layer) for n in theirs[: gaps[0] + 1]]:
+            return 0, 0
+        before = self.source(side, mine.network.sources[own][0])
+        root = self.stands[before][1 - side]
+        last = there - 1
+        while last + 1 < len(other.network.nodes) and last < there + LONGEST:
+            sources = other.network.sources[last + 1]
+            if last >= there and sources != (last + arity,):
+                break
+            last += 1
+        seen = dict(found_behind(other.network, other.shapes, root, last + arity))
+        known = [self.shapes[side][before], *mine.shapes[own + arity : own + arity + length]]
+        for count in range(gaps[0] + 1 if gap else 1, length + 1):
+            layers = [n.layer for n in nodes[:count]]
+            for end, views in seen.items():
+                if end >= there + arity and (there + arity not in seen or not gap):
+                    continue
+                run = written_for(layers, known, self.shapes[1 - side][before], other.shapes[end])
+                if run is None or run.views[-1] != views:
+                    continue
+                others = [end if i == count - 1 else _latest(seen, run.views[i], end) for i in range(count)]
+                if not set(range(there + arity, end + 1)) <= set(others):
+                    continue
+                for i in range(count):
+                    stands = own + arity + i, others[i]
+                    both = (layers[i], run.layers[i]), (known[i + 1], run.shapes[i])
+                    one, two = (pair if side == 0 else pair[::-1] for pair in both)
+                    source = before if i == 0 else len(self.stands) - 1
+                    self.put(nodes[i].name, (source,), stands if side == 0 else stands[::-1], one, two)
+                return count, max(0, end + 1 - there - arity)
+        return 0, 0
+
+    def _views(self, mine: Reading, own: int, nodes: Sequence[Any]) -> tuple[int, list[int]]:
+        """How many nodes are a run of views and of what may come to nothing, one behind another; which ones may."""
+        gaps: list[int] = []
+        for i, node in enumerate(nodes):
+            sources = mine.network.sources[own + i]
+            if len(sources) != 1 or (i and sources[0] != own + i - 1 + self.arity):
+                return i, gaps
+            if may_be_nothing(node.layer, mine.shapes[sources[0]]):
+                gaps.append(i)
+            elif not is_view(node.layer):
+                return i, gaps
+        return len(nodes), gaps
+
     def match(self, at: tuple[int, int]) -> bool:
         """Whether both readings have the same node here; it is put."""
         (a, b), arity = at, self.arity
@@ -172,7 +238,7 @@ class _Merge:
         return self.latest[a, b]
 
 
-def _merged(first: Line, second: Reading) -> tuple[Line, Reading, tuple[int, ...]]:
+def _merged(first: Line, second: Reading, watched: bool) -> tuple[Line, Reading, tuple[int, ...]]:
     """Two readings with the nodes of both, and where the positions of the second one are now."""
     one, two = first.reading.network, second.network
     if plan(one) == plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
@@ -187,8 +253,16 @@ def _merged(first: Line, second: Reading) -> tuple[Line, Reading, tuple[int, ...
             a += count
         elif count := merge.run(1, (a, b)):
             b += count
+        elif watched and any(both := merge.regrouped(0, (a, b), True)):
+            a, b = a + both[0], b + both[1]
+        elif watched and any(both := merge.regrouped(1, (a, b), True)):
+            a, b = a + both[1], b + both[0]
         elif merge.match((a, b)):
             a, b = a + 1, b + 1
+        elif watched and any(both := merge.regrouped(0, (a, b), False)):
+            a += both[0]
+        elif watched and any(both := merge.regrouped(1, (a, b), False)):
+            b += both[0]
         else:
             network, at = (one, a) if a < ends[0] else (two, b)
             node = network.nodes[at - one.arity]
@@ -220,15 +294,25 @@ def _nothing(layers: Sequence[Layer], x: Shape) -> list[tuple[Layer, Shape]]:
             if nothing is None:
                 return []
             found.append((nothing, nothing.output(before)))
-        unequal = Shape(*range(1, len(x.dims) + 1), channel=x.channel)
-        inverse = len(layers) == 1 or layers[-1].output(layers[0].output(unequal)) == unequal
-        return found if inverse and found[-1][1] == x else []
+        return found if found[-1][1] == x and (len(layers) == 1 or _exchange(layers[0], layers[-1], x)) else []
     except RfcalcError:
         return []
 
 
+def _exchange(layer: Layer, inverse: Layer, x: Shape) -> bool:
+    """Whether a layer exchanges axes, and another one puts them back."""
+    unequal = Shape(*range(1001, 1001 + len(x.dims)), channel=x.channel)
+    moved = layer.output(unequal)
+    return moved != unequal and set(moved.dims) == set(unequal.dims) and inverse.output(moved) == unequal
+
+
+def _latest(seen: Mapping[int, Views], views: Views, end: int) -> int:
+    """The last map up to one that is seen in this way; the first of all where there is none."""
+    return max([p for p, v in seen.items() if v == views and p <= end], default=next(iter(seen)))
+
+
 def _place(layer: Layer) -> Any:
-    return layer.kind, layer.given.get("axis")
+    return ("view" if layer.row_major else layer.kind), layer.given.get("axis")
 
 
 def _differs(one: Reading, two: Reading, kind: str) -> str:

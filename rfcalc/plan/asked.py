@@ -17,6 +17,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.plan.aligning import Reading, Unfollowed
 
 HIDDEN = 1 << 20  # numbers of checks on layers that show none
+UNKNOWN = 1 << 21  # numbers of checks on lengths of which code makes something that is not followed
 
 
 class Rule(NamedTuple):
@@ -187,7 +188,23 @@ class Code:
                 found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
         for number, (position, rule) in enumerate(self.hidden if strict else (), HIDDEN):
             found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
+        for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
+            at = max(max(rule.positions) + 1, self.arity)
+            if at < len(self.made):
+                found.setdefault(at, []).append(Check(rule, True, where, number))
         return found
+
+    def _lost(self) -> Iterator[tuple[Rule, str]]:
+        """What code made something else of than a whole number: these lengths must be as they were read."""
+        known: set[tuple[int, int]] = set()
+        for lost in zip(*(w.lost for w in self.watched), strict=False):
+            for found in zip(*(atoms(x.made) for x in lost), strict=False):
+                place = self._asked(found)
+                if place is None or place in known or self.lengths.fixed(*place):
+                    continue
+                known.add(place)
+                length = Rule(partial(_length, *place), place[:1])
+                yield Rule(partial(_equals, length, found[0].value), place[:1]), lost[0].where
 
     def _constants(self) -> Iterator[tuple[int, Rule]]:
         """Numbers that are the same in all readings, which code computes from lengths: that they are, once for each."""

@@ -30,7 +30,9 @@ class Split(Exception):
 
 
 class Undecided(Exception):
-    """A rule wants to count through a number that stands for many."""
+    """A rule wants to count through a number that stands for many; the position of the node whose rule it is."""
+
+    position: int | None = None
 
 
 class Range(NamedTuple):

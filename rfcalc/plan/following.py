@@ -21,7 +21,7 @@ from rfcalc.graph.network import Network, Node
 from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
 from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
-MOST_ALIKE = 4  # readings that tell rules, where others have other nodes
+ENOUGH_ALIKE = 3  # readings, with maps of other sizes, that tell rules where some have other nodes
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
@@ -208,8 +208,10 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         alike: dict[Any, list[int]] = {}
         for i, reading in enumerate(readings):
             alike.setdefault(tuple(plan(reading.network)), []).append(i)
-        most = max(alike.values(), key=len)
-        if not MOST_ALIKE <= len(most) < len(readings):
+        sizes = {plan: {readings[i].shapes[readings[i].network.arity :] for i in of} for plan, of in alike.items()}
+        told = max(alike, key=lambda plan: len(sizes[plan]))
+        most = alike[told]
+        if len(sizes[told]) < ENOUGH_ALIKE or len(most) == len(readings):
             raise
         return _follow([readings[i] for i in most], [watched[i] for i in most] if watched else ())
 
@@ -218,7 +220,7 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
     longest = max(readings, key=lambda r: len(r.network.nodes))
     order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
     asked = [places_of(watched[i], readings[i]) for i in order] if watched else []
-    readings, steps, places = aligned([readings[i] for i in order])
+    readings, steps, places = aligned([readings[i] for i in order], bool(watched))
     network, arity = readings[0].network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
@@ -241,6 +243,8 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
             before = [r.shapes[sources[0]] for r in readings]
             like = max(zip(layers, before, strict=True), key=lambda pair: pair[1].values)[0]
             layers = [layer.stated(x, like) for layer, x in zip(layers, before, strict=True)]
+        if watched and all(layer.row_major for layer in layers) and any(layer != layers[0] for layer in layers):
+            layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if len({type(layer) for layer in layers}) > 1:
             raise Unfollowed(node.name, "the code does something else at other sizes")
         values = [dict(_numbers(layer)) for layer in layers]

@@ -253,7 +253,11 @@ class Weights:
         return y
 
     def _output(self, position: int, layer: Layer, xs: tuple[Any, ...]) -> Shape:
-        y: Shape = layer.output(*xs)
+        try:
+            y: Shape = layer.output(*xs)
+        except Undecided as error:
+            error.position = position
+            raise
         params = self.made.costs[position].params if self.made is not None else 0
         if self.made is None or not params or self._independent(layer, xs, y):
             return y

@@ -174,7 +174,9 @@ class TilePlan:
             try:
                 halo = line.halo()
             except (Undecided, LimitError) as error:
-                found[Barrier(self.network.outputs[0], "size", f"its sizes cannot be told: {error}")] = None
+                at = getattr(error, "position", None)
+                name = self.network.outputs[0] if at is None else self.network.nodes[at - self.network.arity].name
+                found[Barrier(name, "size", f"no formula tells its sizes: {error}")] = None
                 continue
             if halo is None:
                 found[self._tied(line)] = None

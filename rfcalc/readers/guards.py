@@ -101,6 +101,23 @@ def deliberate(error: BaseException | None) -> bool:
     return told or isinstance(error, AssertionError)
 
 
+def raised(error: BaseException | None) -> bool:
+    """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too."""
+    if deliberate(error):
+        return True
+    while isinstance(error, RfcalcError):
+        error = error.__cause__
+    frame, line = _innermost(error)
+    try:
+        source, first = inspect.getsourcelines(frame.f_code) if frame is not None else ([], 0)
+        found = ast.walk(ast.parse(dedent("".join(source))))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return False
+    line -= first - 1 if first else 0
+    raises = [n for n in found if isinstance(n, ast.Raise) and n.exc is not None]
+    return any(n.lineno <= line <= (n.end_lineno or n.lineno) for n in raises)
+
+
 def guard(refusals: Sequence[tuple[Sequence[Shape], Refusal]]) -> Guard | None:
     """The condition that refused several sizes at one statement; None where what it compares follows no input axis."""
     one = refusals[0][1]

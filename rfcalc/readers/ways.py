@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.lengths import Condition, Watched, watched, written
+from rfcalc.core.lengths import Condition, Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
@@ -20,7 +20,7 @@ from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
 from rfcalc.plan.solving import EVERY, Class, Part, classes, key_of, with_size
-from rfcalc.readers.guards import deliberate
+from rfcalc.readers.guards import raised
 from rfcalc.readers.rereading import predicted, ran_past, read, untold
 from rfcalc.readers.target import Target
 
@@ -117,7 +117,7 @@ class _Ways:
                 raise untold("code", f"it takes more ways than {MOST_READ} readings tell apart")
             self.count += 1
             inputs = self.inputs(n)
-            with watched("torch") as asked:
+            with watched("torch", as_written=True) as asked:
                 try:
                     self.known[n] = read(self.target, self.network, inputs)
                 except RfcalcError as error:
@@ -305,7 +305,7 @@ class _Ways:
                 number = c.error.number
                 alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
                 n = next((n for n in self.known if any(_holds(Part(*x[:3]), n) for x in alike)), c.first)
-                refusing[number] = self._refused_by(number, way, n)
+                refusing[number] = self._refused_by(number, way, [Part(*x[:3]) for x in alike], n)
             by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way if c.error is not None else None
             if by is not None:
                 found.append(Left(Part(*c[:3]), by, c.position, c.error))
@@ -314,15 +314,24 @@ class _Ways:
                 found.append(before._replace(part=Part(*c[:3])))
         return found
 
-    def _refused_by(self, number: int, way: Way, n: int) -> Way | None:
-        """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there."""
+    def _refused_by(self, number: int, way: Way, parts: Sequence[Part], n: int) -> Way | None:
+        """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there: at
+        once, or after further questions, which have the same answers, about the same lengths, at several sizes."""
         taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
-        read = self.read(n)
-        asked = self.asked[n].conditions
-        at_once = len(asked) == number + 1 and _parts(taken, asked) == number
-        if isinstance(read, RfcalcError) and deliberate(read) and at_once:
-            return way._replace(following=way.following.refusing(number))
-        return None
+        found: list[Any] = []
+        for m in dict.fromkeys((n, *_spread(parts))):
+            refused = self.read(m)
+            asked = self.asked[m].conditions
+            if not (isinstance(refused, RfcalcError) and raised(refused)) or _parts(taken, asked) != number:
+                return None
+            rest = asked[number + 1 :]
+            found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
+            if not rest:
+                break
+        several = len(found) >= min(ENOUGH - 1, len(parts) if all(p.values.single for p in parts) else ENOUGH)
+        if found[0] and not (several and all(rest == found[0] for rest in found)):
+            return None
+        return way._replace(following=way.following.refusing(number))
 
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rfcalc.core.layer import VIEW
+from rfcalc.core.lengths import as_written
 from rfcalc.core.window import STEP, All, Listed, Slide
 from rfcalc.layers.general import Constant
 from rfcalc.layers.merge import Concat
@@ -157,6 +158,6 @@ def padded(graph: Builder, x: Value, pairs: Sequence[tuple[int, int]], mode: str
         if mode != "zeros" or min(pairs[channel]) < 0:
             raise NotUnderstood(f"{mode} along the channels")
         x = _extended(graph, x, channel, pairs[channel])
-    if any(p != (0, 0) for i, p in enumerate(pairs) if i != channel):
+    if any(p != (0, 0) for i, p in enumerate(pairs) if i != channel) or as_written():
         x = _around(graph, x, channel, list(pairs), mode)
     return x

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from rfcalc.core.lengths import as_written
 from rfcalc.core.shape import axis_groups
 from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Constant, Elementwise
@@ -17,22 +18,36 @@ from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inne
 from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
 
 
-def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
-    """Which axis of a row-major reshape is the batch; None where it is merged with others."""
+def batch_after(x: Value, dims: tuple[int, ...], merging: bool = False) -> int | None:
+    """Which axis of a row-major reshape is the batch; None where it is merged with others.
+
+    Args:
+        merging: whether code says that it merges the batch with what follows, be this of one position.
+    """
     if x.batch is None:
-        return 0 if len(dims) > 1 and dims[0] == 1 else None
+        merged = as_written() and _ones(dims) <= _ones(x.dims)  # one window is as many, at other sizes
+        return 0 if len(dims) > 1 and dims[0] == 1 and not merged else None
     before = prod(x.dims[: x.batch])
     size = x.dims[x.batch]
+    if merging and size == 1 and _ones(x.dims[x.batch :]) > _ones(dims[x.batch :]) > 0:
+        return None
     if x.batch and size == 1 and x.dims[0] != 1 and dims[:1] == (1,) and len(dims) > len(x.dims):
         return 0  # a batch of one that was merged with others; another axis of size 1 was taken for it meanwhile
     found = [j for j, n in enumerate(dims) if n == size and prod(dims[:j]) == before]
     return x.batch if x.batch in found else found[0] if found else None
 
 
+def _ones(dims: tuple[int, ...]) -> int:
+    """How many axes of size 1 stand in front."""
+    return next((i for i, n in enumerate(dims) if n != 1), len(dims))
+
+
 def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None) -> Value:
     """The same values in other dims, row-major."""
     wanted = inner(dims, batch)
     here = graph.shape(x)
+    if (made := _as_written(graph, x, dims, batch)) is not None:
+        return made
     if wanted == here.dims:
         return Value(x.node, dims, batch)
     if batch is None and x.batch is not None and x.dims[x.batch] != 1:
@@ -59,6 +74,21 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
     channel = _channel_after(graph, x, wanted)
     if channel is None:
         return graph.add(Reshape((1, *wanted), 0), (x.node,), dims, batch, extra=True)
+    return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
+
+
+def _as_written(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None) -> Value | None:
+    """A reshape of code whose lengths are watched, as a node of its own: what several views come to, and that one
+    comes to nothing, is so at some sizes only. None where the values that are laid out must be known."""
+    if not as_written() or x.extra or graph.dirty[x.node] or holds_patches(graph, x.node):
+        return None
+    if batch is None and x.batch is not None and x.dims[x.batch] != 1:
+        return None
+    here, wanted = graph.shape(x), inner(dims, batch)
+    gone = _gone(here.dims, wanted)
+    channel = None if gone and here.channel in gone else _channel_after(graph, x, wanted)
+    if channel is None:
+        return None
     return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
 
 
@@ -231,7 +261,7 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     graph.with_channels(x)
     first = order[0] if order else 0
     lone = x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first
-    if lone and first not in graph.carriers[x.node]:
+    if lone and first not in graph.carriers[x.node] and not as_written():
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile
     dims = tuple(x.dims[i] for i in order)
     batch = None if x.batch is None else order.index(x.batch)
@@ -241,7 +271,7 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     if core == tuple(range(len(core))):
         return Value(x.node, dims, batch)
     chain = behind(graph, x.node).permuted(core) if is_view(graph, x.node) or graph.dirty[x.node] else None
-    root = undone(graph, chain)
+    root = undone(graph, chain) if not as_written() or graph.dirty[x.node] else None
     if root is not None and graph.shapes[root].dims == inner(dims, batch):
         channel = core.index(graph.shapes[x.node].channel)
         if graph.shapes[root].channels != 1 or graph.shapes[root].channel == channel:  # no factor tells axes of 1 apart

@@ -3,7 +3,8 @@ the rest of a reading.
 
 One table, from operators to rules. A rule tells the result only where shape, strides and type follow surely: tensors
 of one type of real numbers that are not empty, most of them laid out row by row. Whatever else it is asked, and what
-the operator would refuse, it leaves to PyTorch. The tests ask both, for thousands of random tensors.
+the operator would refuse, it leaves to PyTorch. What is written over is as it was. The tests ask both, for thousands
+of random tensors.
 """
 
 from __future__ import annotations
@@ -129,6 +130,41 @@ def _value_by_value(x: Any) -> torch.Tensor | None:
 @_of(ATEN.gelu.default)
 def _gelu(x: Any, *, approximate: str = "none") -> torch.Tensor | None:
     return _value_by_value(x) if approximate in ("none", "tanh") else None
+
+
+@_of(ATEN.clamp.default, ATEN.clamp_min.default, ATEN.pow.Tensor_Scalar)
+def _by_a_number(x: Any, first: Any, *numbers: Any) -> torch.Tensor | None:
+    return _by_numbers(x, first, *numbers)
+
+
+@_of(ATEN.leaky_relu.default, ATEN.hardtanh.default, ATEN.elu.default, ATEN.softplus.default)
+def _by_numbers(x: Any, *numbers: Any) -> torch.Tensor | None:
+    return _value_by_value(x) if all(type(n) in _NUMBERS for n in numbers) else None
+
+
+@_of(ATEN.relu_.default, ATEN.sigmoid_.default, ATEN.tanh_.default, ATEN.silu_.default, ATEN.hardswish_.default)
+@_of(ATEN.hardsigmoid_.default, ATEN.mish_.default, ATEN.relu6_.default, ATEN.gelu_.default)
+def _written_over(x: Any) -> torch.Tensor | None:
+    return x if _plain(x) and _kept(x) else None
+
+
+@_of(ATEN.leaky_relu_.default, ATEN.hardtanh_.default, ATEN.elu_.default)
+def _written_over_by_numbers(x: Any, *numbers: Any) -> torch.Tensor | None:
+    return _written_over(x) if all(type(n) in _NUMBERS for n in numbers) else None
+
+
+@_of(ATEN.add_.Tensor, ATEN.sub_.Tensor)
+def _sum_written_over(x: Any, other: Any, *, alpha: Any = 1) -> torch.Tensor | None:
+    return _two_written_over(x, other) if type(alpha) is int else None
+
+
+@_of(ATEN.mul_.Tensor, ATEN.div_.Tensor)
+def _two_written_over(x: Any, other: Any) -> torch.Tensor | None:
+    if type(other) in _NUMBERS:
+        return _written_over(x)
+    if not _plain(x) or not _kept(x) or not _plain(other, x.dtype) or not _fits(other.shape, x.shape):
+        return None
+    return x if other.untyped_storage()._cdata != x.untyped_storage()._cdata else None
 
 
 @_of(ATEN.add.Tensor, ATEN.sub.Tensor)

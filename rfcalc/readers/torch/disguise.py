@@ -64,8 +64,11 @@ class Disguise(TorchFunctionMode):
         hanging = self._hanging((*args, kwargs), since)
         if hanging is not None and func in _ASKING:
             lose(hanging)
+        merging = self.watched.as_written and func in _VIEWS and _merging(func, args)
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
         out = self._called(func, args, kwargs)
+        if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
+            self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
         if hanging is not None:
@@ -256,6 +259,23 @@ _ASKING = {
     _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose, _T.__format__, _T.__repr__,
     _T.__contains__,
 }  # fmt: skip
+
+
+_FLATTENS = frozenset((_T.flatten, torch.flatten))
+_VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *_FLATTENS))
+
+
+def _merging(func: Any, args: Any) -> bool:
+    """Whether a view merges its first axis with the next ones, as far as what it is given says so: where these have
+    one position, the extents alone do not tell."""
+    given = args[1] if len(args) > 1 and isinstance(args[1], (tuple, list)) else args[1:]
+    if func in _FLATTENS:
+        return not given or (given[0] == 0 and (len(given) < 2 or given[1] != 0))
+    if not given or type(given[0]) is Length:
+        return bool(given) and not isinstance(given[0].made, Asked)
+    return type(given[0]) is int and int(given[0]) == -1 and len(given) > 1 and type(given[1]) is int
+
+
 _COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 

@@ -36,7 +36,7 @@ from rfcalc.readers.torch.tensors import TensorBuilder
 @handles("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as", "_reshape_alias")
 def view(call: OperatorCall) -> Value:
     x = call.x
-    return regrouped(call.graph, x, call.dims, batch_after(x, call.dims))
+    return regrouped(call.graph, x, call.dims, batch_after(x, call.dims, call.step.merging))
 
 
 @handles("unsqueeze")

@@ -23,6 +23,12 @@ _TENSORS = (torch.Tensor, torch.nn.Parameter)
 _known: dict[Any, tuple[Any, Any, torch.dtype, Any]] = {}
 
 
+def written_over(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of an operator that writes over a tensor on the device ``meta``: there is nothing to write."""
+    told = made(func, args, kwargs) if _as_torch_does(func) else None
+    return func(*args, **kwargs) if told is None else told
+
+
 def ran(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The result of an operator that makes a tensor of its own, called with tensors on the device ``meta``."""
     if not _as_torch_does(func):

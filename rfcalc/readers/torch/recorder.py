@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.dropped import attended
-from rfcalc.readers.torch.meta import ran
+from rfcalc.readers.torch.meta import ran, written_over
 
 MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
 MOST_TRIED = 1 << 20  # values that an operator is tried on
@@ -41,6 +41,7 @@ class Operation:
     frame: Frame
     views: bool  # whether its result shares memory with its first argument
     writes: bool  # whether it writes over its first argument
+    merging: bool = False  # whether code, whose lengths are watched, says that it merges the first axis with the next
     given: tuple[torch.Tensor, ...] = field(init=False)  # the tensors in its arguments
     outs: tuple[torch.Tensor, ...] = field(init=False)  # those that came out
 
@@ -249,7 +250,9 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self._counted(known, args, bare, named)
         try:
             drawn = known.random and not _settled(known, args, kwargs)
-            if known.views or known.written or drawn or known.reshapes:
+            if known.written and not (known.views or drawn or known.reshapes):
+                out = written_over(func, bare, named)
+            elif known.views or drawn or known.reshapes:
                 out = func(*bare, **named)
             else:
                 out = ran(func, bare, named)
