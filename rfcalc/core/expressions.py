@@ -87,6 +87,15 @@ def rounded(above: Any, below: Any) -> Any:
     return nearest - 1 if (2 * above + below) % (2 * below) == 0 and nearest % 2 == 1 else nearest
 
 
+def even(whole: Any) -> bool:
+    """Whether a fraction is a float exactly: what is below the line is a power of two."""
+    return type(whole) is int and whole & (whole - 1) == 0
+
+
+def times(a: Any, b: Any) -> Any:
+    return a if type(b) is int and b == 1 else b if type(a) is int and a == 1 else a * b
+
+
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
     "max": max, "min": min, "up": lambda a, b: -(-a // b), "even": rounded,

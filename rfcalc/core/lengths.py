@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from rfcalc.core.expressions import OPERATIONS
+from rfcalc.core.expressions import OPERATIONS, even, times
 from rfcalc.core.expressions import Asked as Asked
 from rfcalc.core.expressions import Condition as Condition
 from rfcalc.core.expressions import Expression as Expression
@@ -347,15 +347,6 @@ def _fraction(value: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def _even(whole: Any) -> bool:
-    """Whether a fraction is a float exactly: what is below the line is a power of two."""
-    return type(whole) is int and whole & (whole - 1) == 0
-
-
-def _times(a: Any, b: Any) -> Any:
-    return a if type(b) is int and b == 1 else b if type(a) is int and a == 1 else a * b
-
-
 def _shared(how: str, left: Any, right: Any) -> Any:
     """Floats that are made of lengths."""
     value = FLOATS[how](_unfollowed(left), _unfollowed(right))
@@ -363,17 +354,17 @@ def _shared(how: str, left: Any, right: Any) -> Any:
     if one is None or two is None:
         return _lose(value, left, right)
     (a, b), (c, d) = one, two
-    if how in "+-" and (_even(b) or _even(d)):
-        added = _times(a, d) + _times(c, b) if how == "+" else _times(a, d) - _times(c, b)
+    if how in "+-" and (even(b) or even(d)):
+        added = times(a, d) + times(c, b) if how == "+" else times(a, d) - times(c, b)
         return Share(value, added, b * d)
     if how == "*" and (
-        (_even(b) and _even(d))
-        or (type(c) is int and _even(abs(c)) and _even(d))
-        or (type(a) is int and _even(abs(a)) and _even(b))
+        (even(b) and even(d))
+        or (type(c) is int and even(abs(c)) and even(d))
+        or (type(a) is int and even(abs(a)) and even(b))
     ):
-        return Share(value, _times(a, c), b * d)
+        return Share(value, times(a, c), b * d)
     if how == "/" and type(c) is int and c > 0:
-        return Share(value, _times(a, d), b * c)
+        return Share(value, times(a, d), b * c)
     return _lose(value, left, right)
 
 
@@ -388,7 +379,7 @@ def _weighed(how: str, left: Any, right: Any) -> Any:
     if one is None or two is None:
         return _lose(holds, left, right)
     (a, b), (c, d) = one, two
-    _note(Expression(how, made_of(_times(a, d)), made_of(_times(c, b))), holds)
+    _note(Expression(how, made_of(times(a, d)), made_of(times(c, b))), holds)
     return holds
 
 
