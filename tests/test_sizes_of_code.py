@@ -476,8 +476,24 @@ class Halved(nn.Module):
         return y
 
 
+class Quarter(nn.Module):
+    """Takes multiples of 16 only; a quarter of its map has two rows at many of them."""
+
+    def forward(self, x: Any) -> Any:
+        if x.shape[-2] % 16 or x.shape[-1] % 16:
+            raise ValueError("multiples of 16")
+        y = F.avg_pool2d(x, 16)
+        h, w = y.shape[-2:]
+        small = F.max_pool2d(F.max_pool2d(y, 2), 2)
+        return y + F.interpolate(small + F.interpolate(F.max_pool2d(small, 2), size=(h // 4, w // 4)), size=(h, w))
+
+
 @pytest.mark.parametrize(
     "module", [PaddedSame(3, 2), PaddedSame(5, 2), PaddedSame(7, 4), Halved(), PaddedBefore(), Stood()]
 )
 def test_padding_and_resizing_in_python(module: Any) -> None:
     against_torch(module, (3, 64, 48), range(8, 100))
+
+
+def test_what_is_the_same_at_all_sizes_that_were_read_is_asked_for_on_both_sides() -> None:
+    against_torch(Quarter(), (3, 128, 128), range(8, 400))

@@ -19,7 +19,7 @@ from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
 from rfcalc.readers.rereading import Known, agrees, brief, predicted, untold
 
-MOST_ANSWERS = 16  # questions of code whose other answer is read
+MOST_ANSWERS = 24  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
 
 Read = list[tuple[list[Shape], Reading]]
@@ -30,7 +30,7 @@ def other_answers(
     target: Known, network: Network, base: Sequence[Shape], following: Following, every: bool = False
 ) -> Iterator[tuple[list[Shape], Reading | RfcalcError]]:
     """Readings at sizes that get another answer than one of the checks, for each of them and each axis: one that the
-    layers take, and one that they refuse, where there are such.
+    layers take, and one that they refuse, above and below the size of the inputs, where there are such.
 
     Args:
         every: whether there must be one for all of them.
@@ -38,7 +38,7 @@ def other_answers(
     Raises:
         RfcalcError: there are too many.
     """
-    tried: set[tuple[int, int, bool]] = set()
+    tried: set[tuple[int, int, bool, bool]] = set()
     unasked = Following(following.network, following.rules, following.guards)
     image = first_of(base)
     for axis in range(base[image].rank) if following.checks else ():
@@ -57,7 +57,7 @@ def other_answers(
                 n = _taken(unasked, base, varied, c)
             except (RfcalcError, Undecided):
                 n = None
-            key = axis, c.error.number, n is not None
+            key = axis, c.error.number, n is not None, (c.first if n is None else n) > own
             if key in tried:
                 continue
             if len(tried) == MOST_ANSWERS:
