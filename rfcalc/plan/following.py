@@ -209,9 +209,12 @@ def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Foll
         for i, reading in enumerate(readings):
             alike.setdefault(tuple(plan(reading.network)), []).append(i)
         sizes = {plan: {readings[i].shapes[readings[i].network.arity :] for i in of} for plan, of in alike.items()}
-        told = max(alike, key=lambda plan: len(sizes[plan]))
+        enough = [plan for plan in alike if len(sizes[plan]) >= ENOUGH_ALIKE]
+        if not enough:
+            raise
+        told = max(enough, key=lambda plan: max(x.values for i in alike[plan] for x in readings[i].shapes))
         most = alike[told]
-        if len(sizes[told]) < ENOUGH_ALIKE or len(most) == len(readings):
+        if len(most) == len(readings):
             raise
         return _follow([readings[i] for i in most], [watched[i] for i in most] if watched else ())
 

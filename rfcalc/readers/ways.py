@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, plural
@@ -206,14 +207,17 @@ class _Ways:
             return self._as_it_is(n) or self._alone(n)
         while True:
             following = self._followed(group)
-            made = self._made(following, group[0])
+            made = self._made_by(following, group)
             found = self._solved(following, made, [left.part for left in self.left])
             taking = [c for c in found if c.error is None]
             wrong = self._wrong(taking, following, made, group)
             if wrong is None:
                 break
             at, why = wrong
-            more = [*group, at] if at not in group and self.takes(at, mine) else self._gathered(group, len(group) + 1)
+            if at in group:  # its nodes are not those of others, so that they told less: more like it do
+                more = self._gathered([at, *(m for m in group if m != at)], len(group) + 1)
+            else:
+                more = [*group, at] if self.takes(at, mine) else self._gathered(group, len(group) + 1)
             if len(more) == len(group) or len(more) > MOST_OF_WAY:
                 raise untold("code", why)
             group = more
@@ -343,6 +347,13 @@ class _Ways:
     def _made(self, following: Following, n: int) -> Shaped:
         inputs = self.inputs(n)
         return forward(following.at(inputs), inputs)
+
+    def _made_by(self, following: Following, group: Sequence[int]) -> Shaped:
+        """What is made at the first size of a group that these rules are told from."""
+        for n in group[:-1]:
+            with suppress(RfcalcError):
+                return self._made(following, n)
+        return self._made(following, group[-1])
 
     def _solved(self, following: Following, made: Shaped, among: Sequence[Part]) -> list[Class]:
         more: dict[str, Any] = {"made": made, "following": following}
