@@ -98,8 +98,12 @@ class _Merge:
         """The last position that stands for one of a reading."""
         return next(p for p in range(len(self.stands) - 1, -1, -1) if self.stands[p][side] == position)
 
-    def run(self, side: int, at: tuple[int, int]) -> int:
-        """How many nodes one reading has here that the other one lacks, because they came to nothing; they are put."""
+    def run(self, side: int, at: tuple[int, int], sure: bool) -> int:
+        """How many nodes one reading has here that the other one lacks, because they came to nothing; they are put.
+
+        Args:
+            sure: only if both go on alike behind them.
+        """
         mine, other = (self.first.reading, self.second)[:: 1 if side == 0 else -1]
         own, there = at[side], at[1 - side]
         arity = self.arity
@@ -116,6 +120,9 @@ class _Merge:
             theirs = [node.layer for node in other.network.nodes[there - arity : there - arity + length]]
             if [_place(x) for x in layers] == [_place(x) for x in theirs]:
                 return 0
+            behind = [n.layer for n in mine.network.nodes[own - arity + length : own - arity + length + 1]]
+            if sure and [_place(x) for x in behind] != [_place(x) for x in theirs[:1]]:
+                continue
             before = self.source(side, sources[0][0])
             found = _nothing(layers, self.shapes[1 - side][before])
             if not found:
@@ -249,10 +256,10 @@ def _merged(first: Line, second: Reading, watched: bool) -> tuple[Line, Reading,
     a = b = one.arity
     ends = one.arity + len(one.nodes), two.arity + len(two.nodes)
     while (a, b) != ends:
-        if count := merge.run(0, (a, b)):
-            a += count
-        elif count := merge.run(1, (a, b)):
-            b += count
+        found = ((merge.run(side, (a, b), sure), side) for sure in (True, False) for side in (0, 1))
+        count, side = next((run for run in found if run[0]), (0, 0))
+        if count:
+            a, b = (a + count, b) if side == 0 else (a, b + count)
         elif watched and any(both := merge.regrouped(0, (a, b), True)):
             a, b = a + both[0], b + both[1]
         elif watched and any(both := merge.regrouped(1, (a, b), True)):

@@ -182,16 +182,22 @@ class Code:
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        for number, rule in self._constants() if strict else ():
-            at = max([self.arity, *[p + 1 for p in rule.positions]])
-            if rule.positions:
-                found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
-        for number, (position, rule) in enumerate(self.hidden if strict else (), HIDDEN):
-            found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
         for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
             at = max(max(rule.positions) + 1, self.arity)
             if at < len(self.made):
                 found.setdefault(at, []).append(Check(rule, True, where, number))
+        return found
+
+    def implied(self) -> dict[int, list[Check]]:
+        """What must hold at all sizes, where the same layers do at those that were read, by position: that a number is
+        what it was, that a layer which shows none gives the length that the code gave."""
+        found: dict[int, list[Check]] = {}
+        for number, rule in self._constants():
+            at = max([self.arity, *[p + 1 for p in rule.positions]])
+            if rule.positions:
+                found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
+        for number, (position, rule) in enumerate(self.hidden, HIDDEN):
+            found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))
         return found
 
     def _lost(self) -> Iterator[tuple[Rule, str]]:

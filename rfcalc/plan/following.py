@@ -27,6 +27,7 @@ LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
+Solved = dict[tuple[int, tuple[tuple[Any, ...], ...]], list[Any]]
 
 
 class Guard(Protocol):
@@ -51,6 +52,10 @@ class Following:
         masked: whether masks that differ from size to size were left out: sizes are told, but not what is read.
         valued: a node that works with a number which the code computes from a size; no size hangs on it, values do.
         certainty: how all rules and checks were told.
+        implied: by position, what must hold besides, of these layers.
+
+    Attributes:
+        solved: by axis and input shapes, the classes of sizes, where they are known already.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Following:
         masked: bool = False,
         valued: str = "",
         certainty: Certainty = Certainty.INFERRED,
+        implied: Mapping[int, Sequence[Check]] | None = None,
     ) -> None:
         self.network = network
         self.rules = rules
@@ -70,6 +76,8 @@ class Following:
         self.masked = masked
         self.valued = valued
         self.certainty = certainty
+        self.implied = implied or {}
+        self.solved: Solved = {}
 
     @property
     def follows(self) -> bool:
@@ -268,9 +276,10 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
     if rules or valued:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
-    checks = told_by.checks() if told_by is not None else None
-    certainty = told_by.certainty if told_by is not None else Certainty.INFERRED
-    return Following(network, rules, checks=checks, masked=masked, valued=valued, certainty=certainty)
+    if told_by is None:
+        return Following(network, rules, masked=masked, valued=valued)
+    about: dict[str, Any] = {"checks": told_by.checks(), "implied": told_by.implied()}
+    return Following(network, rules, masked=masked, valued=valued, certainty=told_by.certainty, **about)
 
 
 def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[int, list[Check]]:

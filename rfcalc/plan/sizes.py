@@ -130,6 +130,7 @@ class Sizes:
     def _axis(self, axis: int) -> Axis:
         try:
             more: dict[str, Any] = {"made": self._walked, "following": self.following}
+            more["known"] = self.following.solved.get((axis, tuple(x.dims for x in self.inputs)))
             return axis_of(self.network, self.inputs, axis, seconds=self.seconds, **more)
         except Undecided as error:
             raise RfcalcError("the sizes cannot be told for all n", why=str(error)) from None

@@ -388,8 +388,13 @@ def congruence(found: Sequence[Class]) -> Congruence:
     return Congruence(start, modulus, kept, tuple(sorted(n for n in small if n < start)))
 
 
-def axis_of(network: Network, inputs: Sequence[Shape], axis: int, **given: Any) -> Axis:
+def axis_of(
+    network: Network, inputs: Sequence[Shape], axis: int, known: Sequence[Class] | None = None, **given: Any
+) -> Axis:
     """The valid sizes of one axis; of every input that has it, where there are several.
+
+    Args:
+        known: the classes, where they were found already.
 
     Raises:
         LimitError: there are too many classes.
@@ -397,5 +402,6 @@ def axis_of(network: Network, inputs: Sequence[Shape], axis: int, **given: Any) 
     """
     size = inputs[0].spatial[axis]
     varied = [(i, axis) for i, x in enumerate(inputs) if x.rank == inputs[0].rank and x.spatial[axis] == size]
-    found = tuple(sorted(classes(network, inputs, varied, **given), key=lambda c: (c.first, c.modulus)))
+    every = classes(network, inputs, varied, **given) if known is None else known
+    found = tuple(sorted(every, key=lambda c: (c.first, c.modulus)))
     return Axis(axis, congruence(found), found)

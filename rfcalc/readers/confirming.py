@@ -13,11 +13,11 @@ from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Undecided
-from rfcalc.plan.following import Following, OtherWay
+from rfcalc.plan.following import Following, OtherWay, Solved
 from rfcalc.plan.solving import Class, Part, classes, with_size
 from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
-from rfcalc.readers.rereading import Known, agrees, brief, predicted, untold
+from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, untold
 
 MOST_ANSWERS = 24  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
@@ -27,13 +27,21 @@ Refused = list[tuple[list[Shape], RfcalcError]]
 
 
 def other_answers(
-    target: Known, network: Network, base: Sequence[Shape], following: Following, every: bool = False
+    target: Known,
+    network: Network,
+    base: Sequence[Shape],
+    following: Following,
+    every: bool = False,
+    made: Shaped | None = None,
+    solved: Solved | None = None,
 ) -> Iterator[tuple[list[Shape], Reading | RfcalcError]]:
     """Readings at sizes that get another answer than one of the checks, for each of them and each axis: one that the
     layers take, and one that they refuse, above and below the size of the inputs, where there are such.
 
     Args:
         every: whether there must be one for all of them.
+        made: the walk at the sizes that the network was read at.
+        solved: to be filled with the classes of the axes of which all sizes get the same answers.
 
     Raises:
         RfcalcError: there are too many.
@@ -45,11 +53,13 @@ def other_answers(
         own = base[image].spatial[axis]
         varied = [(i, axis) for i, x in enumerate(base) if x.rank == base[image].rank and x.spatial[axis] == own]
         try:
-            other = classes(following.network, base, varied, seconds=1.0, following=following)
+            other = classes(following.network, base, varied, seconds=1.0, made=made, following=following)
         except (RfcalcError, Undecided):
             if every:
                 raise untold("code", "the sizes that get other answers are not told apart") from None
             continue
+        if solved is not None and not any(isinstance(c.error, OtherWay) for c in other):
+            solved[axis, dims_of(base)] = other
         for c in sorted(other, key=lambda c: c.first):
             if not isinstance(c.error, OtherWay):
                 continue

@@ -12,7 +12,7 @@ from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.asked import Certainty
-from rfcalc.plan.following import Following, follow
+from rfcalc.plan.following import Following, Solved, follow
 from rfcalc.readers.confirming import Read, Refused, asks_alike, confirm, explained, longer, other_answers
 from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
 from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
@@ -80,9 +80,11 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                 agrees("code", found, read, inputs, made)
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
-            checked = Following(rules.network, rules.rules, guards, rules.checks)
+            checks = {p: [*rules.checks.get(p, ()), *rules.implied.get(p, ())] for p in {*rules.checks, *rules.implied}}
+            checked = Following(rules.network, rules.rules, guards, checks)
             told, confirmed = True, 0
-            for inputs, answer in other_answers(target, network, base, checked, every=True):
+            solved: Solved = {}
+            for inputs, answer in other_answers(target, network, base, checked, True, made, solved):
                 try:
                     confirm(found, inputs, answer, made)
                     if isinstance(answer, Reading) and not asks_alike(_heard(mine[0]), _heard(answer)):
@@ -100,6 +102,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     else:
                         return None
             if told:
+                found.solved = solved
                 return found, len(taken) + len(refused) + confirmed - 1
     except (Unfollowed, RfcalcError):
         pass

@@ -101,6 +101,7 @@ class _Ways:
         self.known: dict[int, Reading | RfcalcError] = {}
         self.asked: dict[int, Watched] = {}
         self.left = [Left(EVERY)]
+        self.followed: dict[tuple[int, ...], Following] = {}
         self.telling: dict[Any, list[int]] = {}  # by way: sizes of which its rules were told
         self.taking: dict[Any, set[int]] = {}  # by way: sizes up to a large one that take it
         self.like = like
@@ -210,6 +211,10 @@ class _Ways:
             made = self._made_by(following, group)
             found = self._solved(following, made, [left.part for left in self.left])
             taking = [c for c in found if c.error is None]
+            further = self._telling_more(found, group) if len(group) < MOST_OF_WAY else None
+            if further is not None:
+                group.append(further)
+                continue
             wrong = self._wrong(taking, following, made, group)
             if wrong is None:
                 break
@@ -225,6 +230,20 @@ class _Ways:
             raise untold("code", f"its way at {self.inputs(n)[0]} is not followed")
         self.telling[mine] = group
         return self._taken(n, following, found, taking)
+
+    def _telling_more(self, found: Sequence[Class], group: Sequence[int]) -> int | None:
+        """A size that takes the way of a group with other numbers than are the same in all of it."""
+        mine = self.way(group[0])
+        tried: set[int] = set()
+        for c in found:
+            number = c.error.number if isinstance(c.error, OtherWay) else -1
+            if number >= len(mine) and number not in tried:
+                tried.add(number)
+                known = [n for n in self.known if _holds(Part(*c[:3]), n)]
+                for n in known or [c.first]:
+                    if n not in group and self.takes(n, mine):
+                        return n
+        return None
 
     def _taken(self, n: int, following: Following, found: Sequence[Class], taking: Sequence[Class]) -> Way:
         way = Way(following, tuple(self.inputs(n)), tuple(taking))
@@ -258,6 +277,8 @@ class _Ways:
         alike: list[int] = []
         others: list[int] = []
         missed = 0
+        if len(group) >= enough:
+            return group
         likely = self._likely(group)
         for other in self._around(group[0]):
             if len(group) >= enough or missed == MOST_MISSED:
@@ -269,7 +290,7 @@ class _Ways:
                 (alike if told else others).append(other)
             elif self.takes(other, mine):
                 group.append(other)
-                likely = self._likely(group)
+                likely = self._likely(group) if len(group) < enough else likely
             else:
                 missed += 1
         for other in (*alike, *others[:MOST_MISSED]):
@@ -322,6 +343,8 @@ class _Ways:
         """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there: at
         once, or after further questions, which have the same answers, about the same lengths, at several sizes."""
         taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        if number >= len(taken):  # a number that it computes, which is no question
+            return None
         found: list[Any] = []
         for m in dict.fromkeys((n, *_spread(parts))):
             refused = self.read(m)
@@ -340,7 +363,9 @@ class _Ways:
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]
         try:
-            return follow(readings, [self.asked[n] for n in group])
+            if tuple(group) not in self.followed:
+                self.followed[tuple(group)] = follow(readings, [self.asked[n] for n in group])
+            return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
             raise untold("code", unfollowed.why, unfollowed.node) from None
 
@@ -415,7 +440,7 @@ class _Ways:
         mine = next((left.part for left in self.left if _holds(left.part, n)), EVERY)
         t = (n - mine.rest) // mine.modulus
         part = [_size(mine, t + more) for k in FURTHER for more in (k, -k) if _holds(mine, _size(mine, t + more))]
-        for other in dict.fromkeys((*like, *near[:4], *far, *part[:8], *near[4:])):
+        for other in dict.fromkeys((*like, *near[:1], *far, *near[1:4], *part[:8], *near[4:])):
             if other > 0 and other != n and self.is_left(other):
                 yield other
 
@@ -464,7 +489,8 @@ def _size(part: Part, t: int) -> int:
 def _spread(parts: Sequence[Part]) -> list[int]:
     """Sizes of several parts: the least, the greatest (one far away, where there is none), and others between."""
     order = sorted(parts, key=lambda p: _size(p, p.values.first))
-    ends = [_size(p, p.values.first + _turns(p.modulus) if p.values.last is None else p.values.last) for p in order]
+    far = [max(p.values.first + _turns(p.modulus), LARGE // p.modulus) for p in order]
+    ends = [_size(p, t if p.values.last is None else p.values.last) for p, t in zip(order, far, strict=True)]
     if not order:
         return []
     middle = order[len(order) // 2]
