@@ -146,6 +146,9 @@ class _Ways:
             if least > MOST_FAR:
                 raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
+        first, *others = [_given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
+        if any(other != first for other in others):
+            raise untold("code", "at some sizes it gives back more maps, or maps of more axes, than at others")
         return found
 
     def _first(self) -> int:
@@ -442,6 +445,13 @@ class _Ways:
                 yield other
 
 
+def _given_back(way: Way) -> tuple[int, ...]:
+    """Of each output how many axes it has."""
+    network = way.following.network
+    shapes = next(c.shapes for c in way.found if c.error is None)
+    return tuple(shapes[network.position(name)].rank for name in network.outputs)
+
+
 def _parts(one: Sequence[Condition], other: Sequence[Condition]) -> int:
     """The first condition that two ways answer otherwise; -1 if they ask something else before."""
     for i, (a, b) in enumerate(zip(one, other, strict=False)):
@@ -454,6 +464,8 @@ def _parts(one: Sequence[Condition], other: Sequence[Condition]) -> int:
 
 def _alike(following: Following, told: Sequence[Shape], read: Reading) -> bool:
     """Whether a reading gives the outputs that were told."""
+    if len(following.network.outputs) != len(read.network.outputs):
+        return False
     outputs = zip(following.network.outputs, read.network.outputs, strict=True)
     return all(
         told[following.network.position(a)].dims == read.shapes[read.network.position(b)].dims for a, b in outputs
