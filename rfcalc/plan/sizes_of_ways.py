@@ -28,6 +28,18 @@ class Way(NamedTuple):
     found: tuple[Class, ...]
 
 
+def given_back(way: Way) -> tuple[int, ...]:
+    """Of each output how many axes it has."""
+    network = way.following.network
+    shapes = next(c.shapes for c in way.found if c.error is None)
+    return tuple(shapes[network.position(name)].rank for name in network.outputs)
+
+
+def turns(modulus: int) -> int:
+    """How many times a modulus a further size of a class is larger: far away, but no map so large that it is slow."""
+    return max(2, min(16, 512 // modulus))
+
+
 class _Way(Sizes):
     """One way, of which only the sizes that take it are asked."""
 

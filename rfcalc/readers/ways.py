@@ -19,7 +19,7 @@ from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
+from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, turns
 from rfcalc.plan.solving import EVERY, Class, Part, classes, key_of, with_size
 from rfcalc.readers.guards import raised
 from rfcalc.readers.rereading import predicted, ran_past, read, untold
@@ -146,7 +146,7 @@ class _Ways:
             if least > MOST_FAR:
                 raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
-        first, *others = [_given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
+        first, *others = [given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
         if any(other != first for other in others):
             raise untold("code", "at some sizes it gives back more maps, or maps of more axes, than at others")
         return found
@@ -445,13 +445,6 @@ class _Ways:
                 yield other
 
 
-def _given_back(way: Way) -> tuple[int, ...]:
-    """Of each output how many axes it has."""
-    network = way.following.network
-    shapes = next(c.shapes for c in way.found if c.error is None)
-    return tuple(shapes[network.position(name)].rank for name in network.outputs)
-
-
 def _parts(one: Sequence[Condition], other: Sequence[Condition]) -> int:
     """The first condition that two ways answer otherwise; -1 if they ask something else before."""
     for i, (a, b) in enumerate(zip(one, other, strict=False)):
@@ -472,11 +465,6 @@ def _alike(following: Following, told: Sequence[Shape], read: Reading) -> bool:
     )
 
 
-def _turns(modulus: int) -> int:
-    """How many times a modulus a further size of a class is larger: far away, but no map so large that it is slow."""
-    return max(2, min(16, 512 // modulus))
-
-
 def _holds(part: Part, n: int) -> bool:
     t, rest = divmod(n - part.rest, part.modulus)
     return not rest and t >= part.values.first and (part.values.last is None or t <= part.values.last)
@@ -489,7 +477,7 @@ def _size(part: Part, t: int) -> int:
 def _spread(parts: Sequence[Part]) -> list[int]:
     """Sizes of several parts: the least, the greatest (one far away, where there is none), and others between."""
     order = sorted(parts, key=lambda p: _size(p, p.values.first))
-    far = [max(p.values.first + _turns(p.modulus), LARGE // p.modulus) for p in order]
+    far = [max(p.values.first + turns(p.modulus), LARGE // p.modulus) for p in order]
     ends = [_size(p, t if p.values.last is None else p.values.last) for p, t in zip(order, far, strict=True)]
     if not order:
         return []
