@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rfcalc.core.lengths import Length, Share
+from rfcalc.core.lengths import Length, Share, plain
 
 
 def numbers(value: Any) -> Any:
@@ -31,4 +31,4 @@ def beyond(bound: Any, length: Any) -> None:
     answer is one at which it does something else: where both are equal, it does the same."""
     if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
         bound = bound if bound >= 0 else -bound
-        _ = length <= bound if int.__lt__(length, bound) else length < bound
+        _ = length <= bound if plain(length) < plain(bound) else length < bound
