@@ -27,6 +27,8 @@ def _has(values: Iterable[Any]) -> bool:
 
 
 def beyond(bound: Any, length: Any) -> None:
-    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
+    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side. The other
+    answer is one at which it does something else: where both are equal, it does the same."""
     if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
-        _ = length < bound if bound >= 0 else length < -bound
+        bound = bound if bound >= 0 else -bound
+        _ = length <= bound if int.__lt__(length, bound) else length < bound

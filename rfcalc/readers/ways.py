@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.lengths import Condition, Watched, atoms, watched, written
+from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, turns
+from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted, turns
 from rfcalc.plan.solving import EVERY, Class, Part, classes, key_of, with_size
 from rfcalc.readers.guards import raised
 from rfcalc.readers.rereading import predicted, ran_past, read, untold
@@ -349,7 +349,7 @@ class _Ways:
         for m in dict.fromkeys((n, *_spread(parts))):
             refused = self.read(m)
             asked = self.asked[m].conditions
-            if not (isinstance(refused, RfcalcError) and raised(refused)) or _parts(taken, asked) != number:
+            if not (isinstance(refused, RfcalcError) and raised(refused)) or parted(taken, asked) != number:
                 return None
             rest = asked[number + 1 :]
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
@@ -443,16 +443,6 @@ class _Ways:
         for other in dict.fromkeys((*like, *near[:1], *far, *near[1:4], *part[:8], *near[4:])):
             if other > 0 and other != n and self.is_left(other):
                 yield other
-
-
-def _parts(one: Sequence[Condition], other: Sequence[Condition]) -> int:
-    """The first condition that two ways answer otherwise; -1 if they ask something else before."""
-    for i, (a, b) in enumerate(zip(one, other, strict=False)):
-        if (a.where, written(a.asked)) != (b.where, written(b.asked)):
-            return -1
-        if a.holds != b.holds:
-            return i
-    return -1
 
 
 def _alike(following: Following, told: Sequence[Shape], read: Reading) -> bool:
