@@ -169,7 +169,8 @@ class Code:
             strict: each of it; else what got one answer in all readings, as far as it follows lengths of maps.
 
         Raises:
-            Unfollowed: something that it compared follows no length of a map.
+            Unfollowed: something that it compared follows no length of a map; not strict, it makes something that is
+                not followed of a length.
         """
         found: dict[int, list[Check]] = {}
         for number, conditions in enumerate(zip(*(w.conditions for w in self.watched), strict=True)):
@@ -182,8 +183,10 @@ class Code:
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
+        for number, (rule, where) in enumerate(self._lost(), UNKNOWN):
             at = max(max(rule.positions) + 1, self.arity)
+            if not strict:
+                raise Unfollowed(where, f"what it makes of a length at {where} is not followed")
             if at < len(self.made):
                 found.setdefault(at, []).append(Check(rule, True, where, number))
         return found
