@@ -100,8 +100,11 @@ class Following:
         if not rules:
             return layer
         given = layer.given
-        for (name, *path), rule in rules:
-            given[name] = _put(given[name], tuple(path), rule.value(shapes))  # type: ignore[arg-type]
+        try:
+            for (name, *path), rule in rules:
+                given[name] = _put(given[name], tuple(path), rule.value(shapes))  # type: ignore[arg-type]
+        except ZeroDivisionError:
+            raise ShapeError("the code divides by a length that is 0 at this size") from None
         return type(layer)(**given)
 
     def asked(self, position: int, shapes: Sequence[Shape | None]) -> None:
@@ -111,7 +114,11 @@ class Following:
             ShapeError: it does.
         """
         for check in self.checks.get(position, ()):
-            if check.rule.value(shapes) != check.holds:  # type: ignore[arg-type]
+            try:
+                answer = check.rule.value(shapes)  # type: ignore[arg-type]
+            except ZeroDivisionError:
+                answer = None
+            if answer != check.holds:
                 if check.refuses:
                     raise ShapeError("the code refuses this size by itself", why=f"by a condition in {check.where}")
                 raise OtherWay(check)
