@@ -126,7 +126,7 @@ def compared(seed: int, largest: int) -> str:
         try:
             with torch.no_grad():
                 return tuple(run(torch.empty(1, *dims, device="meta")).shape)
-        except (RuntimeError, ValueError, AssertionError, ZeroDivisionError):
+        except (RuntimeError, ValueError, AssertionError, ZeroDivisionError, TypeError):
             return None
 
     if ran(*shape) is None:

@@ -33,6 +33,15 @@ class Sided(Base):
         return self.b(y.flatten(2).reshape(y.shape[0], y.shape[1], side, side))
 
 
+class Quartered(Base):
+    """The same, where the layers as they were read refuse what the code takes."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        side = int((y.shape[2] * y.shape[3]) ** 0.5) // 2
+        return y.flatten(2).reshape(y.shape[0], 4 * y.shape[1], side, side)
+
+
 class At77(Base):
     """One size that does something else, which no reading around has; a second one that is refused."""
 
@@ -166,9 +175,10 @@ def test_what_code_makes_of_channels_is_followed() -> None:
     against_torch(Scaled(), (3, 64, 48), range(1, 150))
 
 
-def test_the_root_of_a_size_is_not_told() -> None:
+@pytest.mark.parametrize("kind", [Sided, Quartered])
+def test_the_root_of_a_size_is_not_told(kind: Any) -> None:
     with pytest.raises(RfcalcError, match="cannot be told") as told:
-        rfcalc.sizes(Sided(), (3, 64, 64))
+        rfcalc.sizes(kind(), (3, 64, 64))
     assert "what it makes of a length at test_sizes_of_ways.py, line" in str(told.value)
 
 

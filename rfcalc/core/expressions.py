@@ -30,6 +30,31 @@ class Expression(NamedTuple):
     right: Value
 
 
+class Condition(NamedTuple):
+    """What code asked, where, and the answer."""
+
+    where: str
+    asked: Expression
+    holds: bool
+
+
+class Given(NamedTuple):
+    """A length that code computed and gave to an operator: how many operators had run before and after the call, and
+    its value."""
+
+    steps: int
+    made: Value
+    value: int
+    until: int = 0
+
+
+class Lost(NamedTuple):
+    """What code made something else of than a whole number, and where."""
+
+    where: str
+    made: Value
+
+
 def atoms(made: Value) -> Iterator[Asked]:
     """The lengths in an expression, in order."""
     if isinstance(made, Asked):
@@ -60,6 +85,15 @@ def rounded(above: Any, below: Any) -> Any:
     """A fraction rounded to a whole number, a half to an even one, as Python does it."""
     nearest = (2 * above + below) // (2 * below)
     return nearest - 1 if (2 * above + below) % (2 * below) == 0 and nearest % 2 == 1 else nearest
+
+
+def even(whole: Any) -> bool:
+    """Whether a fraction is a float exactly: what is below the line is a power of two."""
+    return type(whole) is int and whole & (whole - 1) == 0
+
+
+def times(a: Any, b: Any) -> Any:
+    return a if type(b) is int and b == 1 else b if type(a) is int and a == 1 else a * b
 
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {

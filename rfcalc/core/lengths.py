@@ -2,7 +2,10 @@
 
 Code that takes another way at other sizes (windows that are padded, a shift that is left out where the map is small)
 asks for that first: it compares lengths. While code is `watched`, each length of a map that it is given is a `Length`,
-an `int` that notes every comparison with its outcome. One reading then says for which sizes the code goes the same way.
+which notes every comparison with its outcome. One reading then says for which sizes the code goes the same way.
+
+A length passes for an `int`, and is none: whatever reads its digits (`range`, NumPy, text, a dictionary) must ask it
+for them, and that is noted, too.
 
 Imports no framework.
 """
@@ -19,38 +22,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from rfcalc.core.expressions import OPERATIONS
+from rfcalc.core.expressions import OPERATIONS, even, times
 from rfcalc.core.expressions import Asked as Asked
+from rfcalc.core.expressions import Condition as Condition
 from rfcalc.core.expressions import Expression as Expression
+from rfcalc.core.expressions import Given as Given
+from rfcalc.core.expressions import Lost as Lost
 from rfcalc.core.expressions import Value as Value
 from rfcalc.core.expressions import atoms as atoms
 from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written
-
-
-class Condition(NamedTuple):
-    """What code asked, where, and the answer."""
-
-    where: str
-    asked: Expression
-    holds: bool
-
-
-class Given(NamedTuple):
-    """A length that code computed and gave to an operator: how many operators had run before and after the call, and
-    its value."""
-
-    steps: int
-    made: Value
-    value: int
-    until: int = 0
-
-
-class Lost(NamedTuple):
-    """What code made something else of than a whole number, and where."""
-
-    where: str
-    made: Value
+from rfcalc.core.messages import in_a_message
 
 
 class Watched(NamedTuple):
@@ -60,6 +42,10 @@ class Watched(NamedTuple):
     given: list[Given]
     lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
     framework: str  # the package whose own code asks on behalf of operators
+    hanging: dict[
+        int, tuple[Any, Value]
+    ]  # values made of lengths, by their memory: the framework's object, the lengths
+    alive: set[int]  # the maps that were asked and that are maps of the network
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
     places: dict[
         tuple[int, int], tuple[str, int]
@@ -67,6 +53,8 @@ class Watched(NamedTuple):
     as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
+        self.hanging.clear()
+        self.alive.clear()
         self.maps.clear()
         self.places.clear()
         self.conditions.clear()
@@ -103,7 +91,7 @@ _noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing
 @contextmanager
 def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, [], {}, as_written)
+    found = Watched([], [], [], framework, {}, set(), [], {}, as_written)
     token = _watching.set(found)
     try:
         yield found
@@ -139,15 +127,19 @@ def noticed(frame: FrameType, what: str) -> None:
         found.append((frame, what))
 
 
-class Length(int):
+class Length:
     """A length, with the expression that made it."""
 
-    made: Asked | Expression
+    __slots__ = ("made", "value")
+    passes_for: type = int  # what `isinstance` is told
 
-    def __new__(cls, value: int, made: Asked | Expression) -> Length:
-        length = super().__new__(cls, value)
-        length.made = made
-        return length
+    def __init__(self, value: int, made: Asked | Expression) -> None:
+        self.value = value
+        self.made = made
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Length.passes_for
 
     def __add__(self, other: Any) -> Any:
         return _computed("+", self, other)
@@ -214,6 +206,23 @@ class Length(int):
         noticed(_caller(), "int")
         return _lose(plain(self), self)
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __rshift__(self, other: Any) -> Any:
+        return self // (1 << other) if type(other) is int else _lose(self.value >> plain(other), self, other)
+
+    def __lshift__(self, other: Any) -> Any:
+        return self * (1 << other) if type(other) is int else _lose(self.value << plain(other), self, other)
+
+    def __and__(self, other: Any) -> Any:
+        """As code does it: the rest of a power of two, or what is left without it."""
+        if type(other) is int and other >= 0 and other & (other + 1) == 0:
+            return self % (other + 1)
+        if type(other) is int and other < 0 and -other & (-other - 1) == 0:
+            return self // -other * -other
+        return _lose(self.value & plain(other), self, other)
+
     def __neg__(self) -> Any:
         return _computed("-", 0, self)
 
@@ -243,25 +252,36 @@ class Length(int):
 
     def __hash__(self) -> int:
         noticed(_caller(), "cache")
-        return int.__hash__(self)
+        return int(_lose(hash(self.value), self))
 
     def __reduce__(self) -> Any:
         return int, (plain(self),)
 
+    __copy__ = __pos__
+
     def __deepcopy__(self, memo: Any) -> Length:
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(int, name):  # what is looked for in arrays
+            raise AttributeError(name)
+        return getattr(_lose(self.value, self), name)
 
-class Share(float):
+
+class Share:
     """A length divided by a whole number, exactly, until it is rounded to a whole one: with whole numbers and halves,
     quarters … added, and times powers of two, the float that Python computes is rounded as the fraction is."""
 
-    parts: tuple[Any, Any]
+    __slots__ = ("parts", "value")
+    passes_for: type = float
 
-    def __new__(cls, value: float, left: Any, right: Any) -> Share:
-        share = super().__new__(cls, value)
-        share.parts = (left, right)
-        return share
+    def __init__(self, value: float, left: Any, right: Any) -> None:
+        self.value = value
+        self.parts = (left, right)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Share.passes_for
 
     def __ceil__(self) -> Any:
         return self._rounded("up", math.ceil)
@@ -270,7 +290,7 @@ class Share(float):
         return self._rounded("//", math.floor)
 
     def __trunc__(self) -> Any:
-        return self._rounded("//", math.floor) if self >= 0 else self._rounded("up", math.ceil)
+        return self._rounded("//", math.floor) if _weighed(">=", self, 0) else self._rounded("up", math.ceil)
 
     def __round__(self, digits: Any = None) -> Any:
         return self._rounded("even", round) if digits is None else _lose(round(_float(self), digits), self)
@@ -286,7 +306,7 @@ class Share(float):
         return _shared("*", self, -1)
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
+        return self if _weighed(">=", self, 0) else -self
 
     def __bool__(self) -> bool:
         return bool(_weighed("!=", self, 0))
@@ -295,26 +315,28 @@ class Share(float):
         above, below = self.parts
         return bool(above % below == 0)
 
-    def __hash__(self) -> int:
-        return float.__hash__(self)
-
     def __reduce__(self) -> Any:
         return float, (_float(self),)
 
     def __deepcopy__(self, memo: Any) -> Share:
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(float, name):
+            raise AttributeError(name)
+        return getattr(_lose(self.value, self), name)
+
 
 LARGEST_PART = 1 << 20  # of which a float is a multiple
 
 
 def _float(value: Any) -> float:
-    return float.__add__(value, 0.0)
+    return value.value if type(value) is Share else float(value)
 
 
 def _fraction(value: Any) -> tuple[Any, Any] | None:
     """What is above and below the line of a number; None where it is no fraction with a positive whole number below."""
-    if isinstance(value, Share):
+    if type(value) is Share:
         above, below = value.parts
         return (above, below) if type(below) is int and below > 0 else None
     if isinstance(value, int):
@@ -325,15 +347,6 @@ def _fraction(value: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def _even(whole: Any) -> bool:
-    """Whether a fraction is a float exactly: what is below the line is a power of two."""
-    return type(whole) is int and whole & (whole - 1) == 0
-
-
-def _times(a: Any, b: Any) -> Any:
-    return a if type(b) is int and b == 1 else b if type(a) is int and a == 1 else a * b
-
-
 def _shared(how: str, left: Any, right: Any) -> Any:
     """Floats that are made of lengths."""
     value = FLOATS[how](_unfollowed(left), _unfollowed(right))
@@ -341,22 +354,22 @@ def _shared(how: str, left: Any, right: Any) -> Any:
     if one is None or two is None:
         return _lose(value, left, right)
     (a, b), (c, d) = one, two
-    if how in "+-" and (_even(b) or _even(d)):
-        added = _times(a, d) + _times(c, b) if how == "+" else _times(a, d) - _times(c, b)
+    if how in "+-" and (even(b) or even(d)):
+        added = times(a, d) + times(c, b) if how == "+" else times(a, d) - times(c, b)
         return Share(value, added, b * d)
     if how == "*" and (
-        (_even(b) and _even(d))
-        or (type(c) is int and _even(abs(c)) and _even(d))
-        or (type(a) is int and _even(abs(a)) and _even(b))
+        (even(b) and even(d))
+        or (type(c) is int and even(abs(c)) and even(d))
+        or (type(a) is int and even(abs(a)) and even(b))
     ):
-        return Share(value, _times(a, c), b * d)
+        return Share(value, times(a, c), b * d)
     if how == "/" and type(c) is int and c > 0:
-        return Share(value, _times(a, d), b * c)
+        return Share(value, times(a, d), b * c)
     return _lose(value, left, right)
 
 
 def _unfollowed(value: Any) -> Any:
-    return _float(value) if isinstance(value, Share) else plain(value)
+    return value.value if type(value) is Share else plain(value)
 
 
 def _weighed(how: str, left: Any, right: Any) -> Any:
@@ -366,21 +379,21 @@ def _weighed(how: str, left: Any, right: Any) -> Any:
     if one is None or two is None:
         return _lose(holds, left, right)
     (a, b), (c, d) = one, two
-    _note(Expression(how, made_of(_times(a, d)), made_of(_times(c, b))), holds)
+    _note(Expression(how, made_of(times(a, d)), made_of(times(c, b))), holds)
     return holds
 
 
 def made_of(value: Any) -> Value:
     if isinstance(value, Length):
         return value.made
-    return bool(value) if isinstance(value, bool) else value
+    return bool(value) if isinstance(value, bool) else _unfollowed(value)
 
 
 def plain(value: Any) -> Any:
     """A length as any other whole number; of several, each."""
     if type(value) is tuple:
         return tuple(map(plain, value))
-    return int.__add__(value, 0) if isinstance(value, Length) else value
+    return value.value if type(value) is Length else value
 
 
 def _computed(how: str, left: Any, right: Any) -> Any:
@@ -410,21 +423,15 @@ def _note(asked: Expression, holds: bool) -> None:
         watched.conditions.append(Condition(_where(), asked, holds))
 
 
-def beyond(bound: Any, length: Any) -> None:
-    """Note what a slice asks on behalf of code: whether a bound of it lies beyond the length, on either side."""
-    if type(bound) is Length or (type(length) is Length and abs(bound) > 1):
-        _ = length < bound if bound >= 0 else length < -bound
-
-
-def _caller() -> FrameType:
+def _caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rfcalc."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(others):
         frame = frame.f_back
     return frame
 
 
-def _where() -> str:
-    frame = _caller()
+def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
+    frame = _caller(others)
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
 
 
@@ -434,16 +441,26 @@ def _lose(value: Any, *parts: Any) -> Any:
     if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         made: Value = None
         for part in parts:
-            made = Expression("lost", made, Expression("lost", *map(made_of, getattr(part, "parts", (part, None)))))
+            both = part.parts if type(part) is Share else (part, None)
+            made = Expression("lost", made, Expression("lost", *map(made_of, both)))
         watched.lost.append(Lost(_where(), made))
     return value
 
 
-def _losing(kind: type, name: str) -> None:
-    usual = getattr(kind.__base__, name)
+def lose(made: Value) -> None:
+    """Note that code asks for something that is made of lengths in a way that is not followed."""
+    watched = watching()
+    if made is not None and watched is not None:
+        watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
+
+
+def _losing(kind: type, base: type, name: str) -> None:
+    own: Any = {"__pow__": pow, "__rpow__": lambda a, b: pow(b, a)}.get(name) or getattr(base, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        return _lose(usual(self, *args), self, *args)
+        if name in ("__format__", "__repr__", "__str__") and in_a_message(_caller()):
+            return own(self.value, *args)
+        return _lose(own(self.value, *map(_unfollowed, args)), self, *args)
 
     setattr(kind, name, lose)
 
@@ -471,9 +488,11 @@ for _name, _how in {"add": "+", "radd": "+", "sub": "-", "rsub": "-", "mul": "*"
 for _name, _how in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
     _comparing(_name, _how)
 for _name in (
-    *("float", "rpow", "and", "rand", "or", "ror", "xor", "rxor", "lshift", "rlshift", "rshift", "rrshift", "invert"),
-    "rdivmod",
+    *("float", "rpow", "rand", "or", "ror", "xor", "rxor", "rlshift", "rrshift", "invert", "index"),
+    *("format", "repr", "str"),
 ):
-    _losing(Length, f"__{_name}__")
-for _name in ("rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "divmod", "rdivmod", "pow", "rpow"):
-    _losing(Share, f"__{_name}__")
+    _losing(Length, int, f"__{_name}__")
+for _name in ("float", "hash", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "divmod", "rdivmod", "pow", "rpow"):
+    _losing(Share, float, f"__{_name}__")
+for _name in ("format", "repr", "str", "pos"):
+    _losing(Share, float, f"__{_name}__")

@@ -129,7 +129,7 @@ class Code:
         for found in zip(*map(atoms, made), strict=True):
             values = tuple(a.value for a in found)
             place = self._asked(found)
-            if len(set(values)) == 1 and (place is None or self.lengths.fixed(*place)):
+            if len(set(values)) == 1 and (self._alive(found) if place is None else self.lengths.fixed(*place)):
                 rules.append(Rule(partial(_constant, values[0]), ()))
                 continue
             if place is None:
@@ -149,6 +149,10 @@ class Code:
                 return place
         return None
 
+    def _alive(self, found: Sequence[Asked]) -> bool:
+        """Whether a map of the network was asked in each reading; of one that nothing reads, no more is known."""
+        return all(a.map in w.alive for a, w in zip(found, self.watched, strict=True))
+
     def _place(self, values: tuple[int, ...], steps: int) -> tuple[int, int] | None:
         """The nearest map made by then, and its axis, that has these lengths."""
         for p in range(len(self.made) - 1, -1, -1):
@@ -159,31 +163,30 @@ class Code:
         return None
 
     def checks(self, strict: bool = True) -> dict[int, list[Check]]:
-        """What code asked, by the position before which it is known.
+        """What code asked, by the position before which it is known (behind the last one: of what is given back).
 
         Args:
             strict: each of it; else what got one answer in all readings, as far as it follows lengths of maps.
 
         Raises:
-            Unfollowed: something that it compared follows no length of a map.
+            Unfollowed: something that it compared follows no length of a map; not strict, it makes something that is
+                not followed of a length.
         """
         found: dict[int, list[Check]] = {}
         for number, conditions in enumerate(zip(*(w.conditions for w in self.watched), strict=True)):
             first = conditions[0]
             rule = self._rule([c.asked for c in conditions])
-            if not strict and (rule is None or any(c.holds != first.holds for c in conditions)):
+            if not strict and any(c.holds != first.holds for c in conditions):
                 continue
             if rule is None:
                 raise Unfollowed(first.where, "what the code compares there follows no length of a map")
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
-                if at == len(self.made) and not strict:
-                    continue
-                if at == len(self.made):
-                    raise Unfollowed(first.where, "the code compares a length of what it gives back")
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
-        for number, (rule, where) in enumerate(self._lost() if strict else (), UNKNOWN):
+        for number, (rule, where) in enumerate(self._lost(), UNKNOWN):
             at = max(max(rule.positions) + 1, self.arity)
+            if not strict:
+                raise Unfollowed(where, f"what it makes of a length at {where} is not followed")
             if at < len(self.made):
                 found.setdefault(at, []).append(Check(rule, True, where, number))
         return found
@@ -194,7 +197,7 @@ class Code:
         found: dict[int, list[Check]] = {}
         for number, rule in self._constants():
             at = max([self.arity, *[p + 1 for p in rule.positions]])
-            if rule.positions and at < len(self.made):
+            if rule.positions:
                 found.setdefault(at, []).append(Check(rule, True, "a number that it computes", number))
         for number, (position, rule) in enumerate(self.hidden, HIDDEN):
             found.setdefault(position, []).append(Check(rule, True, "a length that it gives", number))

@@ -94,11 +94,7 @@ class Following:
         if self.guards and position == self.network.arity:
             for guard in self.guards:
                 guard.check([x for x in shapes[:position] if x is not None])
-        for check in self.checks.get(position, ()):
-            if check.rule.value(shapes) != check.holds:  # type: ignore[arg-type]
-                if check.refuses:
-                    raise ShapeError("the code refuses this size by itself", why=f"by a condition in {check.where}")
-                raise OtherWay(check)
+        self.asked(position, shapes)
         layer = self.network.nodes[position - self.network.arity].layer
         rules = self.rules.get(position)
         if not rules:
@@ -107,6 +103,23 @@ class Following:
         for (name, *path), rule in rules:
             given[name] = _put(given[name], tuple(path), rule.value(shapes))  # type: ignore[arg-type]
         return type(layer)(**given)
+
+    def asked(self, position: int, shapes: Sequence[Shape | None]) -> None:
+        """Refuse sizes at which code gets another answer to what it asks before a position.
+
+        Raises:
+            ShapeError: it does.
+        """
+        for check in self.checks.get(position, ()):
+            if check.rule.value(shapes) != check.holds:  # type: ignore[arg-type]
+                if check.refuses:
+                    raise ShapeError("the code refuses this size by itself", why=f"by a condition in {check.where}")
+                raise OtherWay(check)
+
+    def ended(self, position: int, shapes: Sequence[Shape | None], y: Shape) -> None:
+        """The same for what code asks behind the last position, whose map is y."""
+        if position + 1 in self.checks and position + 1 == self.network.arity + len(self.network.nodes):
+            self.asked(position + 1, _Behind(shapes, y))
 
     def refusing(self, number: int) -> Following:
         """The same, of code that refuses what answers one of its conditions otherwise."""
@@ -132,7 +145,9 @@ class Following:
         for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
             try:
                 layer = self.layer(position, shapes)
-                shapes.append(layer.output(*[shapes[s] for s in sources]))
+                y = layer.output(*[shapes[s] for s in sources])
+                self.ended(position, shapes, y)
+                shapes.append(y)
             except RfcalcError as error:
                 raise error.at(node.name) from None
             listed.append((node.name, layer, node.inputs))
@@ -158,6 +173,19 @@ class Following:
                     break
                 checks.setdefault(place, []).append(check._replace(rule=_elsewhere(check.rule, places)))
         return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else (), checks)
+
+
+class _Behind(Sequence[Any]):
+    """Shapes, and one more behind them."""
+
+    def __init__(self, shapes: Sequence[Any], y: Shape) -> None:
+        self.shapes, self.y = shapes, y
+
+    def __getitem__(self, position: Any) -> Any:
+        return self.y if position == len(self.shapes) else self.shapes[position]
+
+    def __len__(self) -> int:
+        return len(self.shapes) + 1
 
 
 def _elsewhere(rule: Rule, places: Sequence[int | None]) -> Rule:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import Condition, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
@@ -26,6 +27,28 @@ class Way(NamedTuple):
     following: Following
     inputs: tuple[Shape, ...]
     found: tuple[Class, ...]
+
+
+def given_back(way: Way) -> tuple[int, ...]:
+    """Of each output how many axes it has."""
+    network = way.following.network
+    shapes = next(c.shapes for c in way.found if c.error is None)
+    return tuple(shapes[network.position(name)].rank for name in network.outputs)
+
+
+def turns(modulus: int) -> int:
+    """How many times a modulus a further size of a class is larger: far away, but no map so large that it is slow."""
+    return max(2, min(16, 512 // modulus))
+
+
+def parted(one: Sequence[Condition], other: Sequence[Condition]) -> int:
+    """The first condition that two ways answer otherwise; -1 if they ask something else before."""
+    for i, (a, b) in enumerate(zip(one, other, strict=False)):
+        if (a.where, written(a.asked)) != (b.where, written(b.asked)):
+            return -1
+        if a.holds != b.holds:
+            return i
+    return -1
 
 
 class _Way(Sizes):

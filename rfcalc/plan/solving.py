@@ -125,6 +125,8 @@ def cuts(network: Network, following: Following | None = None) -> list[Cut]:
     for position, sources in enumerate(network.sources, arity):
         for s in (*sources, *(following.read_by(position) if following is not None else ())):
             last[s] = position
+    for s in following.read_by(arity + count) if following is not None else ():
+        last[s] = arity + count
     found: list[Cut] = []
     live = [p for p in range(arity) if last[p] > p]
     before = 0
@@ -245,6 +247,12 @@ class Weights:
         else:
             layer = self.network.nodes[position - self.network.arity].layer
         xs: tuple[Any, ...] = tuple([shapes[s] for s in self.network.sources[position - self.network.arity]])
+        y = self._output(position, layer, xs)
+        if self.following is not None:
+            self.following.ended(position, shapes, y)
+        return y
+
+    def _output(self, position: int, layer: Layer, xs: tuple[Any, ...]) -> Shape:
         try:
             y: Shape = layer.output(*xs)
         except Undecided as error:

@@ -13,10 +13,11 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.following import Following, follow, unanswered
 from rfcalc.plan.solving import with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
-from rfcalc.readers.confirming import Read, Refused, confirm, explained, longer, other_answers, passes
+from rfcalc.readers.confirming import Read, Refused, asks_alike, confirm, explained, longer, other_answers, passes
 from rfcalc.readers.exactly import exactly
 from rfcalc.readers.guards import Guard, Refusal, guard, refusal_of
 from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, ran_past, untold
@@ -132,19 +133,23 @@ def _other_answers(
         RfcalcError: one does something else.
     """
     asked = [(r, target.heard_at(network, r.shapes[: network.arity])) for r in readings[:MOST_WATCHED]]
-    same = [(r, w) for r, w in asked if _questions(w) == _questions(asked[0][1])]
-    if len(same) < 2 or not all(w.conditions for _, w in asked):
+    if not all(w.conditions or w.lost for _, w in asked):
         return []
+    if any(_questions(w) != _questions(asked[0][1]) for _, w in asked):
+        raise untold("code", "it asks something else of lengths at other sizes")
     try:
-        checks = unanswered([r for r, _ in same], [w for _, w in same])
-    except Unfollowed:
-        return []
+        nothing_lost([w for _, w in asked])
+        checks = unanswered([r for r, _ in asked], [w for _, w in asked])
+    except Unfollowed as unfollowed:
+        raise untold("code", unfollowed.why, unfollowed.node) from None
     confirmed: Read = []
     for inputs, one in other_answers(
-        target, network, base, Following(found.network, found.rules, found.guards, checks)
+        target, network, base, Following(found.network, found.rules, found.guards, checks), every=True
     ):
         confirm(found, inputs, one, made)
         if isinstance(one, Reading):
+            if not asks_alike(asked[0][1], target.heard_at(network, inputs)):
+                raise untold("code", f"it asks something else of lengths at {inputs[0]}")
             confirmed.append((inputs, one))
     return confirmed
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import Watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
-from rfcalc.plan.aligning import Reading
+from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay, Solved
 from rfcalc.plan.solving import Class, Part, classes, with_size
@@ -73,11 +75,30 @@ def other_answers(
                     raise untold("code", f"it asks more than {MOST_ANSWERS} questions with another answer")
                 return
             tried.add(key)
-            inputs = [
-                with_size(x, axis, c.first if n is None else n) if (i, axis) in varied else x
-                for i, x in enumerate(base)
-            ]
-            yield inputs, target.at(network, inputs)
+            for size in [n, *spread(c)] if n is not None else spread(c):
+                inputs = [with_size(x, axis, size) if (i, axis) in varied else x for i, x in enumerate(base)]
+                one = target.at(network, inputs)
+                yield inputs, one
+                if deliberate(one if isinstance(one, RfcalcError) else None):
+                    break
+
+
+def asks_alike(one: Watched, other: Watched) -> bool:
+    """Whether code that got other answers asked nothing else, and made nothing else of lengths that is not followed: it
+    could decide by it at sizes that were not read."""
+    if [(c.where, written(c.asked)) for c in one.conditions] != [(c.where, written(c.asked)) for c in other.conditions]:
+        return False
+    try:
+        nothing_lost([one, other])
+    except Unfollowed:
+        return False
+    return True
+
+
+def spread(c: Class) -> list[int]:
+    """Two sizes of a class: what is refused at one may be taken at another."""
+    first, last = c.values
+    return sorted({c.first, c.first + c.modulus * (5 if last is None else (last - first) * 2 // 3)})
 
 
 def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[int, int]], c: Class) -> int | None:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import written
+from rfcalc.core.lengths import Watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.asked import Certainty
 from rfcalc.plan.following import Following, Solved, follow
-from rfcalc.readers.confirming import Read, Refused, confirm, explained, longer, other_answers
+from rfcalc.readers.confirming import Read, Refused, asks_alike, confirm, explained, longer, other_answers
 from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
 from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
 
@@ -87,6 +87,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             for inputs, answer in other_answers(target, network, base, checked, True, made, solved):
                 try:
                     confirm(found, inputs, answer, made)
+                    if isinstance(answer, Reading) and not asks_alike(_heard(mine[0]), _heard(answer)):
+                        return None
                     confirmed += 1
                 except RfcalcError:
                     if isinstance(answer, Reading) and _way(answer) == _way(mine[0]):
@@ -111,6 +113,11 @@ def _guard(target: Known, network: Network, inputs: Sequence[Shape], error: Rfca
     """The condition by which code refused a size on purpose, if it compares what follows the inputs."""
     refusal = refusal_of(error) if deliberate(error) else None
     return None if refusal is None else exact_guard(refusal, target.heard_at(network, inputs), network)
+
+
+def _heard(reading: Reading) -> Watched:
+    heard: Watched = reading.network.source.heard
+    return heard
 
 
 def _way(reading: Reading) -> tuple[Any, ...]:

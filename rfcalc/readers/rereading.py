@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
@@ -114,6 +114,9 @@ def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], 
             if mine.dims != theirs.dims:
                 node = found.network.nodes[p - found.network.arity].name
                 raise untold(what, f"the {what} gives another map at {size} than its layers as they were read", node)
+    if len(found.network.outputs) != len(read.network.outputs):
+        count = plural(len(read.network.outputs), "map")
+        raise untold(what, f"the {what} gives back {count} at {size}, not as many as elsewhere")
     for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
         if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
             raise untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)

@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.lengths import Condition, Watched, atoms, watched, written
+from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
+from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted, turns
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
 from rfcalc.readers.rereading import predicted, ran_past, read, untold
@@ -146,6 +146,9 @@ class _Ways:
             if least > MOST_FAR:
                 raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
+        first, *others = [given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
+        if any(other != first for other in others):
+            raise untold("code", "at some sizes it gives back more maps, or maps of more axes, than at others")
         return found
 
     def _first(self) -> int:
@@ -329,7 +332,7 @@ class _Ways:
         for m in dict.fromkeys((n, *_spread(parts))):
             refused = self.read(m)
             asked = self.asked[m].conditions
-            if not (isinstance(refused, RfcalcError) and raised(refused)) or _parts(taken, asked) != number:
+            if not (isinstance(refused, RfcalcError) and raised(refused)) or parted(taken, asked) != number:
                 return None
             rest = asked[number + 1 :]
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
@@ -425,27 +428,14 @@ class _Ways:
                 yield other
 
 
-def _parts(one: Sequence[Condition], other: Sequence[Condition]) -> int:
-    """The first condition that two ways answer otherwise; -1 if they ask something else before."""
-    for i, (a, b) in enumerate(zip(one, other, strict=False)):
-        if (a.where, written(a.asked)) != (b.where, written(b.asked)):
-            return -1
-        if a.holds != b.holds:
-            return i
-    return -1
-
-
 def _alike(following: Following, told: Sequence[Shape], read: Reading) -> bool:
     """Whether a reading gives the outputs that were told."""
+    if len(following.network.outputs) != len(read.network.outputs):
+        return False
     outputs = zip(following.network.outputs, read.network.outputs, strict=True)
     return all(
         told[following.network.position(a)].dims == read.shapes[read.network.position(b)].dims for a, b in outputs
     )
-
-
-def _turns(modulus: int) -> int:
-    """How many times a modulus a further size of a class is larger: far away, but no map so large that it is slow."""
-    return max(2, min(16, 512 // modulus))
 
 
 def _holds(part: Part, n: int) -> bool:
@@ -460,7 +450,7 @@ def _size(part: Part, t: int) -> int:
 def _spread(parts: Sequence[Part]) -> list[int]:
     """Sizes of several parts: the least, the greatest (one far away, where there is none), and others between."""
     order = sorted(parts, key=lambda p: _size(p, p.values.first))
-    far = [max(p.values.first + _turns(p.modulus), LARGE // p.modulus) for p in order]
+    far = [max(p.values.first + turns(p.modulus), LARGE // p.modulus) for p in order]
     ends = [_size(p, t if p.values.last is None else p.values.last) for p, t in zip(order, far, strict=True)]
     if not order:
         return []

@@ -10,16 +10,19 @@ import dis
 import math
 import sys
 from collections.abc import Callable
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Length, beyond, watching
+from rfcalc.core.lengths import Asked, Expression, Length, Share, lose, watching
+from rfcalc.core.plainly import beyond, numbers
 from rfcalc.readers.torch.higher_order import plain
-from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
+from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
+
+RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 
 
 class Disguise(TorchFunctionMode):
@@ -31,19 +34,67 @@ class Disguise(TorchFunctionMode):
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
         self.given: dict[int, str] = {}  # the inputs, by identity
         self.sizes_asked = False  # whether the code may have seen a size of something without data
+        self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
+        self._frames: dict[int, FrameType] = {}  # of the call before
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
 
+    def _calling(self) -> None:
+        """Note whose code it is that calls an operator."""
+        frame: FrameType | None = sys._getframe(2)
+        frames: dict[int, FrameType] = {}
+        known = False
+        while frame is not None and (name := frame.f_globals.get("__name__", "")) != RUNNING:
+            known = known or self._frames.get(id(frame)) is frame
+            if not known and not name.startswith(("torch.", "rfcalc.")):
+                self.codes.add(frame.f_code)
+            frames[id(frame)] = frame
+            frame = frame.f_back
+        self._frames = frames
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._calling()
+        if func in _PICKING and self.blank(args[0]):
+            self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],))
         if self.watched is None:
             return self._called(func, args, kwargs)
         since = len(self.watched.given)
         self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        hanging = self._hanging((*args, kwargs), since)
+        if hanging is not None and func in _ASKING:
+            lose(hanging)
+        merging = self.watched.as_written and func in _VIEWS and _merging(func, args)
+        args, kwargs = numbers(tuple(args)), numbers(kwargs)
         out = self._called(func, args, kwargs)
+        if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
+            self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
+        if hanging is not None:
+            for t in tensors((out,)):
+                if not self.blank(t):
+                    self.watched.hanging[memory_of(t)] = t, hanging
+        if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in _PIECES and any(map(self.blank, args)):
+            lose(Asked(len(self.recorder.steps), len(out)))
         return out
+
+    def _varies(self, value: Any) -> bool:
+        """Whether a tensor may have another size at other sizes of the input."""
+        assert self.watched is not None
+        return isinstance(value, torch.Tensor) and (self.blank(value) or memory_of(value) in self.watched.hanging)
+
+    def _hanging(self, args: Any, since: int) -> Any:
+        """The lengths that values hang on which an operator is given; None where there are none."""
+        assert self.watched is not None
+        made: Any = None
+        for given in self.watched.given[since:]:
+            made = Expression("lost", made, given.made)
+        for t in tensors(args) if self.watched.hanging else ():
+            found = self.watched.hanging.get(memory_of(t))
+            if found is not None:
+                made = Expression("lost", made, found[1])
+        return made
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = _SPECIAL.get(func)
@@ -55,11 +106,7 @@ class Disguise(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
-        if self.watched is not None and self.watched.as_written and func in _VIEWS and _merging(func, args):
-            steps = self.recorder.steps
-            if steps and steps[-1].out is out:
-                steps[-1].merging = True
-        if self.watched is not None and func in _SIZES and args and self.blank(args[0]):
+        if self.watched is not None and func in _SIZES and args and self._varies(args[0]):
             return self._remembering(func, args, kwargs or {}, out)
         return out
 
@@ -75,27 +122,41 @@ class Disguise(TorchFunctionMode):
         elif type(out) is int:
             return Length(out, Asked(steps, out))
         elif isinstance(out, torch.Size):
-            found = torch.Size([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(out)])
+            found = Sizes([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(out)])
         else:
-            return out
+            return self._counting(func, args, out)
         self.watched.maps.append((steps, args[0]))
         if (name := self.given.get(id(args[0]))) is not None and args[0].dim() > 2:
             self.watched.places.update({(number, axis): (name, axis - 1) for axis in range(1, args[0].dim())})
         return found
 
+    def _counting(self, func: Any, args: Any, out: Any) -> Any:
+        """What a tensor told that is the length of no map."""
+        assert self.watched is not None
+        steps = len(self.recorder.steps)
+        if func is _T.__iter__:
+            lose(Asked(steps, args[0].shape[0], len(self.watched.maps), 0))
+            self.watched.maps.append((steps, args[0]))
+        if isinstance(out, tuple) and out and all(type(n) is int for n in out):  # strides
+            return tuple([Length(n, Asked(steps, n)) for n in out])
+        return out
+
     def sliced(self, x: torch.Tensor, at: Any) -> None:
-        """Note that slices end where a tensor ends: a bound may lie beyond it."""
-        if not any(isinstance(i, slice) for i in at) or any(isinstance(i, (list, torch.Tensor)) for i in at):
+        """Note that slices end where a tensor ends, and that what is picked lies in it: a bound may lie beyond it."""
+        if any(isinstance(i, (list, torch.Tensor)) for i in at):
             return
-        lengths: Any = x.shape
-        if self.blank(x):
-            lengths = self._remembering(_T.shape.__get__, (x,), {}, lengths)
+        lengths: Any = None
         axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
         for i in at:
-            if isinstance(i, slice) and axis < len(lengths):
-                for bound in (i.start, i.stop):
-                    if isinstance(bound, int):
-                        beyond(bound, lengths[axis])
+            bounds = (i.start, i.stop) if isinstance(i, slice) else (i,) if type(i) is int else ()
+            for bound in bounds if axis < x.dim() else ():
+                if not isinstance(bound, int) or (type(bound) is int and not 1 < abs(bound) < sys.maxsize):
+                    continue
+                self.sizes_asked = self.sizes_asked or axis > 1 or x.dim() < 4
+                if self.watched is not None:
+                    if lengths is None:
+                        lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
+                    beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
             axis += x.dim() - consumed if i is Ellipsis else i is not None
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
@@ -141,6 +202,63 @@ _SIZES = frozenset((
     _T.shape.__get__, _T.size, _T.numel, _T.nelement, _T.__len__, _T.__iter__, _T.stride, _T.nbytes.__get__,
     _T.untyped_storage, _T.storage_offset, torch.numel,
 ))  # fmt: skip
+
+
+_PICKING = frozenset((_T.__getitem__, _T.__setitem__))
+
+
+class _Whole(torch.SymInt, int):  # type: ignore[misc]
+    """What a length passes for: PyTorch's functions take it where they take whole numbers."""
+
+
+class _Real(torch.SymFloat, float):  # type: ignore[misc]
+    """The same for a quotient."""
+
+
+Length.passes_for, Share.passes_for = _Whole, _Real
+
+
+class Sizes(tuple[Any, ...]):
+    """Lengths that pass for a `torch.Size`, which holds plain numbers only."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return torch.Size
+
+    def numel(self) -> Any:
+        return math.prod(self)
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return Sizes(found) if type(found) is tuple else found
+
+    def __add__(self, other: Any) -> Any:
+        return Sizes((*self, *other)) if isinstance(other, tuple) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return Sizes((*other, *self)) if isinstance(other, tuple) else NotImplemented
+
+    def __copy__(self) -> Sizes:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Sizes:
+        return self
+
+    def __reduce__(self) -> Any:
+        return torch.Size, (tuple([n.__index__() for n in self]),)
+
+
+_PIECES = frozenset((
+    "split", "split_with_sizes", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split",
+    "unsafe_chunk",
+))  # fmt: skip
+_ASKING = {
+    _T.item, _T.tolist, _T.numpy, _T.__array__, _T.__int__, _T.__float__, _T.__index__, _T.__complex__, _T.__bool__,
+    _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose, _T.__format__, _T.__repr__,
+    _T.__contains__,
+}  # fmt: skip
 
 
 _FLATTENS = frozenset((_T.flatten, torch.flatten))
@@ -213,8 +331,6 @@ def _new_tensor(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
 def _item(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
     """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values."""
     x, at, *rest = args
-    if mode.watched is not None:
-        mode.sliced(x, at if isinstance(at, tuple) else (at,))
     if x.is_meta:
         if isinstance(at, list) or type(at).__module__ == "numpy":
             at = (at,)

@@ -30,7 +30,10 @@ class Heard:
         """What was heard, with the places of the maps by the names of their nodes."""
         if self.watched is None:
             return None
+        kept = {tuple(sorted(map(int, self.graph.shapes[node].dims))) for node in names}
         for number, value in self.values.items():
+            if tuple(sorted(map(int, self.graph.shapes[value.node].dims))) in kept:  # or one that is read as another
+                self.watched.alive.add(number)
             name, shape = names.get(value.node), self.graph.shapes[value.node]
             if name is None or shape.dims != ((1,) if value.extra else ()) + value.inner:
                 continue
