@@ -132,6 +132,7 @@ class Length:
 
     __slots__ = ("made", "value")
     passes_for: type = int  # what `isinstance` is told
+    as_node: Any = None  # makes what the framework takes for its value, where code has kept it
 
     def __init__(self, value: int, made: Asked | Expression) -> None:
         self.value = value
@@ -263,6 +264,8 @@ class Length:
         return self
 
     def __getattr__(self, name: str) -> Any:
+        if name == "node" and Length.as_node is not None:
+            return Length.as_node(self.value)
         if name.startswith("__") or not hasattr(int, name):  # what is looked for in arrays
             raise AttributeError(name)
         return getattr(_lose(self.value, self), name)
@@ -449,8 +452,7 @@ def _lose(value: Any, *parts: Any) -> Any:
 
 def lose(made: Value) -> None:
     """Note that code asks for something that is made of lengths in a way that is not followed."""
-    watched = watching()
-    if made is not None and watched is not None:
+    if (watched := watching()) is not None and made is not None:
         watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
 
 

@@ -20,7 +20,7 @@ from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted, turns
-from rfcalc.plan.solving import EVERY, Class, Part, classes, key_of, with_size
+from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
 from rfcalc.readers.rereading import predicted, ran_past, read, untold
 from rfcalc.readers.target import Target
@@ -205,7 +205,7 @@ class _Ways:
         enough = max(ENOUGH, mirrored, len(before) + 1)
         group = self._gathered([*before, n], enough)
         if len(group) < ENOUGH:
-            return self._as_it_is(n) or self._alone(n)
+            return self._alone(n)
         while True:
             following = self._followed(group)
             made = self._made_by(following, group)
@@ -250,23 +250,6 @@ class _Ways:
         self.taking.setdefault(self.way(n), set()).update(m for c in taking for m in c.sizes(COMPARED))
         self.left = self._still([c for c in found if c not in taking], way)
         return way
-
-    def _as_it_is(self, n: int) -> Way | None:
-        """A few sizes at which layers are as they are at one, the least and the greatest of which are read for all that
-        its maps become."""
-        following = self._followed([n])
-        made = self._made(following, n)
-        found = self._solved(following, made, [left.part for left in self.left])
-        by_maps: dict[Any, list[Class]] = {}
-        for c in found:
-            if c.error is None and c.last is not None:
-                by_maps.setdefault(tuple([key_of(x) for x in c.shapes[following.network.arity :]]), []).append(c)
-        ends = {m for same in by_maps.values() for m in (min(c.first for c in same), max(c.last or 0 for c in same))}
-        mine, taking = self.way(n), [c for same in by_maps.values() for c in same]
-        told = any(_holds(Part(*c[:3]), n) for c in taking) and len(ends) <= ENOUGH + 1
-        if not told or any(not self.takes(m, mine) or self._differs(m, following, made) for m in sorted(ends)):
-            return None
-        return self._taken(n, following, found, taking)
 
     def _gathered(self, group: list[int], enough: int) -> list[int]:
         """More sizes that take the way of a group: those that were read; those that its rules, as far as they are

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
+from torch.fx.experimental._constant_symnode import ConstantIntNode
 from torch.overrides import TorchFunctionMode
 
 from rfcalc.core.lengths import Asked, Expression, Length, Share, lose, watching
@@ -215,7 +216,7 @@ class _Real(torch.SymFloat, float):  # type: ignore[misc]
     """The same for a quotient."""
 
 
-Length.passes_for, Share.passes_for = _Whole, _Real
+Length.passes_for, Share.passes_for, Length.as_node = _Whole, _Real, ConstantIntNode
 
 
 class Sizes(tuple[Any, ...]):
