@@ -83,7 +83,8 @@ class Code:
     ) -> None:
         self.watched, self.asked, self.made, self.lengths, self.arity = watched, asked, made, lengths, arity
         self.certainty = Certainty.OWN
-        self.hidden: list[tuple[int, Rule]] = []  # by position, what must hold of a layer that shows no numbers
+        self.hidden: list[tuple[int, Rule]] = []  # by position, what must hold of a layer that shows no numbers, or of
+        # several lengths that code gave it, of which it shows one
         counts = {len(w.given) for w in watched}
         self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
         self.by_values: dict[tuple[int, ...], list[int]] = {}
@@ -98,7 +99,12 @@ class Code:
         """The expression with these values that code gave in the call that ran the operator of a position."""
         found = [g for g in self._with(told) if g[0].steps <= self.made[position] < g[0].until]
         if (rule := self._given(position, found)) is not None:
-            self.at_most(Certainty.OWN if all(_same(g, found[0]) for g in found) else Certainty.EQUAL)
+            others = [g for g in found if not _same(g, found[-1])]
+            self.at_most(Certainty.EQUAL if others else Certainty.OWN)
+            for other in [r for g in others if (r := self._rule([x.made for x in g])) is not None]:
+                positions = (*rule.positions, *other.positions)
+                if all(p < position for p in positions):
+                    self.hidden.append((position, Rule(partial(_agree, rule, other), positions)))
         return rule
 
     def alike(self, position: int, layer: Layer, sources: Sequence[int]) -> None:
@@ -272,6 +278,10 @@ def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any
 
 def _gives(layer: Layer, sources: Sequence[int], axis: int, rule: Rule, shapes: Sequence[Shape]) -> bool:
     return bool(layer.output(*[shapes[s] for s in sources]).dims[axis] == rule.value(shapes))
+
+
+def _agree(one: Rule, other: Rule, shapes: Sequence[Shape]) -> bool:
+    return bool(one.value(shapes) == other.value(shapes))
 
 
 def _equals(rule: Rule, value: int, shapes: Sequence[Shape]) -> bool:

@@ -255,6 +255,7 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
             nodes[position - arity] = node._replace(layer=layers[0])
         if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
             layers, masked = [layer.unmasked() or layer for layer in layers], True
+        layers = _for_each_axis(layers, [(*(r.shapes[s] for s in sources), r.shapes[position]) for r in readings])
         if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if len(sources) == 1 and (watched or all(layer.row_major for layer in layers)):
@@ -287,6 +288,23 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
         return Following(network, rules, masked=masked, valued=valued)
     about: dict[str, Any] = {"checks": told_by.checks(), "implied": told_by.implied()}
     return Following(network, rules, masked=masked, valued=valued, certainty=told_by.certainty, **about)
+
+
+def _for_each_axis(layers: Sequence[Layer], shapes: Sequence[Sequence[Shape]]) -> list[Layer]:
+    """Layers whose one number stands for all axes, with a number for each, where another one has that."""
+    given = [layer.given for layer in layers]
+    found = list(layers)
+    for name in given[0]:
+        values = [v for g in given if isinstance(v := g.get(name), tuple)]
+        counts = {len(v) for v in values}
+        if len(values) < len(layers) or len(counts) != 2 or 1 not in counts:
+            continue
+        for i, (layer, value, (*xs, y)) in enumerate(zip(found, values, shapes, strict=True)):
+            if len(value) == 1:
+                spread = type(layer)(**{**layer.given, name: value * max(counts)})
+                if spread.output(*xs) == y:
+                    found[i] = spread
+    return found
 
 
 def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[int, list[Check]]:

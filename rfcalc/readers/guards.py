@@ -59,7 +59,11 @@ class Guard(NamedTuple):
         """
         # the user's own condition, with numbers in the place of everything that it looks up
         own = {name: rule(shapes) for name, rule in self.rules.items()}
-        if eval(self.code, {"__builtins__": {}, **CALLED}, {**self.fixed, **own}):  # noqa: S307
+        try:
+            refuses = eval(self.code, {"__builtins__": {}, **CALLED}, {**self.fixed, **own})  # noqa: S307
+        except ZeroDivisionError:
+            raise ShapeError("the code divides by a length that is 0 at this size", why=self.where) from None
+        if refuses:
             values = {**own, **{name: v for name, v in self.fixed.items() if v not in (None, True, False)}}
             numbers = ", ".join(f"{self.names[name]} is {value}" for name, value in values.items())
             raise ShapeError("the code refuses this size by itself", why=f"{self.told}; {numbers} ({self.where})")
