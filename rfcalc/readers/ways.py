@@ -348,7 +348,10 @@ class _Ways:
         readings: Any = [self.known[n] for n in group]
         try:
             if tuple(group) not in self.followed:
-                self.followed[tuple(group)] = follow(readings, [self.asked[n] for n in group])
+                found = follow(readings, [self.asked[n] for n in group])
+                every = {*found.checks, *found.implied}  # what is no question must hold of a way, too
+                found.checks = {p: [*found.checks.get(p, ()), *found.implied.get(p, ())] for p in every}
+                self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
             raise untold("code", unfollowed.why, unfollowed.node) from None
