@@ -32,6 +32,7 @@ ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is tol
 MOST_OF_WAY = 12
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
 CONFIRMED = 3  # further readings of each way
+MOST_UNREAD = 6  # classes of sizes of a way, none of which was read, one of each of which is
 MOST_FAR = 8192  # a size that takes a way of its own
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
@@ -347,7 +348,10 @@ class _Ways:
         readings: Any = [self.known[n] for n in group]
         try:
             if tuple(group) not in self.followed:
-                self.followed[tuple(group)] = follow(readings, [self.asked[n] for n in group])
+                found = follow(readings, [self.asked[n] for n in group])
+                every = {*found.checks, *found.implied}  # what is no question must hold of a way, too
+                found.checks = {p: [*found.checks.get(p, ()), *found.implied.get(p, ())] for p in every}
+                self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
             raise untold("code", unfollowed.why, unfollowed.node) from None
@@ -406,7 +410,11 @@ class _Ways:
         way = self._mirrored(n)
         known = self.like.taking[way] if self.like is not None and way else None
         alike = known is not None and known == {m for c in taking for m in c.sizes(COMPARED)}
-        return _spread([Part(*c[:3]) for c in taking])[: 1 if alike else CONFIRMED]
+        parts = [Part(*c[:3]) for c in taking]
+        found = _spread(parts)[: 1 if alike else CONFIRMED]
+        unread = [p for p in parts if not any(_holds(p, m) for m in (*self.known, *found))]
+        apart = max(1, len(unread) // MOST_UNREAD)
+        return [*found, *(() if alike else [_size(p, p.values.first) for p in unread[::apart]][:MOST_UNREAD])]
 
     def _mirrored(self, n: int) -> Any:
         """The way of which this size tells along an axis that is like this one; None if there is none."""
