@@ -495,5 +495,35 @@ def test_padding_and_resizing_in_python(module: Any) -> None:
     against_torch(module, (3, 64, 48), range(8, 100))
 
 
+class AtMost(Base):
+    """Two lengths that are bounded alike: readings at which one of them is small tell which one is whose."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        h, w = y.shape[-2:]
+        y = F.avg_pool2d(F.adaptive_avg_pool2d(y, (min(h, 7), min(7, w))), (min(h, 2), min(w, 2)))
+        p, q = max(0, 10 - h), max(0, 10 - w)
+        return F.max_pool2d(F.pad(y, (q, q, p, p)), 2)
+
+
+class Counted(Base):
+    """Windows of 8 in a row: what is left over is refused, and so is a map without any."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        try:
+            if h % (h // 8):
+                raise ValueError("windows of one length")
+        except ZeroDivisionError:
+            raise ValueError("no window") from None
+        return self.b(y.reshape(b, c * (h // 8), -1, w).reshape(b, c, h, w))
+
+
+@pytest.mark.parametrize("kind", [AtMost, Counted])
+def test_lengths_that_are_bounded_or_divided_by_lengths(kind: Any) -> None:
+    against_torch(kind(), (3, 64, 48), range(1, 200))
+
+
 def test_what_is_the_same_at_all_sizes_that_were_read_is_asked_for_on_both_sides() -> None:
     against_torch(Quarter(), (3, 128, 128), range(8, 400))

@@ -197,7 +197,7 @@ def test_few_readings_tell_a_way() -> None:
     against_torch(net, (3, 96, 96), range(1, 130, 3))
 
 
-READINGS = 60
+READINGS = 75
 
 
 @pytest.mark.parametrize("start", [0, 7])

@@ -6,7 +6,7 @@ the walk goes on with the parts: the answer stays exact, and no size is walked t
 
 1. A number is a polynomial in t with whole coefficients; where it is constant it is a plain `int`.
 2. ``a // s`` is a polynomial if s divides every coefficient but the constant; else `Split` asks for classes modulo s.
-3. The quotient of two straight lines is the same for every t from some on; else `Split` asks for the t where it changes.
+3. The quotient of two straight lines is the same from some t on; else `Split` asks for the t where it changes.
 4. A comparison holds for every t of the range, or for none; else `Split` asks for the t where it changes.
 
 Imports nothing from the project.

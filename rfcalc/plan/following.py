@@ -256,7 +256,8 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
         if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
             layers, masked = [layer.unmasked() or layer for layer in layers], True
         layers = _for_each_axis(layers, [(*(r.shapes[s] for s in sources), r.shapes[position]) for r in readings])
-        if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
+        unlike = len({(type(layer), *(p for p, _ in _numbers(layer))) for layer in layers}) > 1
+        if unlike or watched:  # a factor that is not the same everywhere was a size in the code
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if len(sources) == 1 and (watched or all(layer.row_major for layer in layers)):
             before = [r.shapes[sources[0]] for r in readings]
