@@ -520,9 +520,28 @@ class Counted(Base):
         return self.b(y.reshape(b, c * (h // 8), -1, w).reshape(b, c, h, w))
 
 
+class Recurrent(Base):
+    """Columns as a sequence, from a state that the code makes of lengths; PyTorch's own code compares them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        rows = y.permute(0, 2, 3, 1).reshape(b, h * w, c)
+        state = torch.zeros(1, rows.shape[0], 4, device=x.device), rows.new_zeros(1, rows.size(0), 4)
+        return self.b(self.cells(rows, state)[0].reshape(b, h, w, c).permute(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize("kind", [AtMost, Counted])
 def test_lengths_that_are_bounded_or_divided_by_lengths(kind: Any) -> None:
     against_torch(kind(), (3, 64, 48), range(1, 200))
+
+
+def test_tensors_that_are_made_of_lengths_tell_these() -> None:
+    against_torch(Recurrent(), (3, 8, 6), (1, 2, 5, 8))
 
 
 def test_what_is_the_same_at_all_sizes_that_were_read_is_asked_for_on_both_sides() -> None:

@@ -35,13 +35,18 @@ class Shape:
 
     def __init__(self, *dims: Size, channel: int = 0) -> None:
         store = object.__setattr__
-        values = prod(dims)
-        if type(values) is not int and any(hasattr(d, "tolist") for d in dims):  # numbers of another library
+        if any(type(d) is not int and hasattr(d, "tolist") for d in dims):  # numbers of another library
             dims = native(dims)
-            values = prod(dims)
         store(self, "dims", dims)
         store(self, "channel", channel)
-        store(self, "values", values)
+
+    def __getattr__(self, name: str) -> Any:
+        """`values`, counted when they are first asked for."""
+        if name != "values":
+            raise AttributeError(f"a shape has no {name}")
+        values = prod(self.dims)
+        object.__setattr__(self, "values", values)
+        return values
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a shape does not change: {name}")

@@ -37,6 +37,7 @@ class Disguise(TorchFunctionMode):
         self.sizes_asked = False  # whether the code may have seen a size of something without data
         self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
         self._frames: dict[int, FrameType] = {}  # of the call before
+        self.made: dict[int, tuple[torch.Tensor, tuple[Any, ...]]] = {}  # by identity: made of these lengths
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
@@ -66,8 +67,11 @@ class Disguise(TorchFunctionMode):
         if hanging is not None and func in _ASKING:
             lose(hanging)
         merging = self.watched.as_written and func in _VIEWS and _merging(func, args)
+        lengths = _lengths_of(func, args, kwargs) if hanging is not None else None
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
         out = self._called(func, args, kwargs)
+        if lengths is not None and isinstance(out, torch.Tensor) and out.shape == numbers(lengths):
+            self.made[id(out)] = out, lengths
         if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
             self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
@@ -115,6 +119,9 @@ class Disguise(TorchFunctionMode):
         """The lengths that a tensor told, such that what code asks about them is noted."""
         assert self.watched is not None
         steps, number = len(self.recorder.steps), len(self.watched.maps)
+        tensor, lengths = self.made.get(id(args[0]), (None, ()))
+        if tensor is args[0] and isinstance(out, torch.Size):
+            return Sizes(lengths)
         if func in _COUNTS:
             found: Any = math.prod([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(args[0].shape)])
         elif type(out) is int and func is _T.size:
@@ -266,6 +273,15 @@ _FLATTENS = frozenset((_T.flatten, torch.flatten))
 _VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *_FLATTENS))
 
 
+def _lengths_of(func: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
+    """The lengths of a tensor that is made of lengths alone, as the code gave them."""
+    if func not in _MAKING:
+        return None
+    args = args[1:] if func in _MAKING_LIKE else args
+    size = kwargs["size"] if "size" in (kwargs or {}) else args[0] if isinstance(args[0], (tuple, list)) else args
+    return tuple(size) if all(isinstance(n, int) for n in size) else None
+
+
 def _merging(func: Any, args: Any) -> bool:
     """Whether a view merges its first axis with the next ones, as far as what it is given says so: where these have
     one position, the extents alone do not tell."""
@@ -277,6 +293,8 @@ def _merging(func: Any, args: Any) -> bool:
     return type(given[0]) is int and int(given[0]) == -1 and len(given) > 1 and type(given[1]) is int
 
 
+_MAKING_LIKE = frozenset((_T.new_zeros, _T.new_ones, _T.new_empty))
+_MAKING = frozenset((torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, *_MAKING_LIKE))
 _COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 
