@@ -255,7 +255,8 @@ def test_alignment_takes_no_square_of_the_time() -> None:
         align(a, b)
         return process_time() - start
 
-    assert seconds(24_000) < 8 * max(seconds(6_000), 0.01)
+    tries = [(seconds(24_000), seconds(6_000)) for _ in range(2)]
+    assert min(large for large, _ in tries) < 8 * max(min(small for _, small in tries), 0.01)
 
 
 # --- a family's pairings ----------------------------------------------------------------------------------------------

@@ -6,8 +6,7 @@ the walk goes on with the parts: the answer stays exact, and no size is walked t
 
 1. A number is a polynomial in t with whole coefficients; where it is constant it is a plain `int`.
 2. ``a // s`` is a polynomial if s divides every coefficient but the constant; else `Split` asks for classes modulo s.
-3. The quotient of two straight lines is the same from some t on; else `Split` asks for the t where it changes.
-4. A comparison holds for every t of the range, or for none; else `Split` asks for the t where it changes.
+3. A comparison holds for every t of the range, or for none; else `Split` asks for the t where it changes.
 
 Imports nothing from the project.
 """
@@ -18,7 +17,6 @@ from collections.abc import Callable
 from math import gcd
 from typing import Any, NamedTuple
 
-MOST_QUOTIENTS = 64  # of a size by a size, before it is the same for all further t
 MOST_STEPS = 100_000  # tried one by one, where the number is no straight line
 
 
@@ -144,7 +142,7 @@ class Number:
         return made([constant // divisor, *(c // divisor for c in rest)], self.range)
 
     def _quotient(self, other: Number) -> Any:
-        """By another polynomial, where nothing is left over; of straight lines, where it is the same for every t."""
+        """By another polynomial, where nothing is left over."""
         left, found = list(self.coefficients), []
         below = other.coefficients
         while len(left) >= len(below):
@@ -155,7 +153,7 @@ class Number:
             start = len(left) - len(below)
             left = [c - factor * below[i - start] if i >= start else c for i, c in enumerate(left)][:-1]
         if any(left) or not found:
-            return _same_quotient(self, other)
+            raise Undecided("a size is divided by a size")
         return made(found[::-1], self.range)
 
     def __mod__(self, other: Any) -> Any:
@@ -166,10 +164,9 @@ class Number:
         return quotient, self - quotient * other
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return _same_quotient(_number(other), self)
+        raise Undecided("a number is divided by a size")
 
-    def __rmod__(self, other: Any) -> Any:
-        return other - other // self * self
+    __rmod__ = __rfloordiv__
 
     def _holds(self, other: Any, test: Callable[[int], bool]) -> bool:
         """Whether the difference to another number passes, for every t of the range."""
@@ -234,26 +231,6 @@ class Number:
                 symbol = "" if power == 0 else "t" if power == 1 else f"t^{power}"
                 terms.append(symbol if c == 1 and symbol else f"{c}{symbol}")
         return f"Number({' + '.join(terms)})"
-
-
-def _same_quotient(left: Any, right: Number) -> int:
-    """A quotient that is the same for every t of the range.
-
-    >>> n = Number((0, 1), Range(8, None))
-    >>> (7 * n + 3) // n, (7 * n + 3) % n, 5 // n
-    (7, 3, 0)
-    """
-    rate, mine = right.coefficients[-1], _coefficients(left)
-    if len(right.coefficients) > 2 or len(mine) > 2 or rate < 0 or right <= 0:
-        raise Undecided("a size is divided by a size")
-    first = right.range.first
-    quotient = (left.at(first) if isinstance(left, Number) else left) // right.at(first)
-    if abs(quotient - (mine[1] if len(mine) == 2 else 0) // rate) > MOST_QUOTIENTS:
-        raise Undecided("a size is divided by a size")
-    rest = left - quotient * right
-    if not (rest >= 0 and rest < right):  # both hold for the first t: a change raises `Split`
-        raise AssertionError(f"{left} // {right}")
-    return int(quotient)
 
 
 def made(coefficients: list[int], values: Range) -> Any:
