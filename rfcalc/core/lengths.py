@@ -42,14 +42,11 @@ class Watched(NamedTuple):
     given: list[Given]
     lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
     framework: str  # the package whose own code asks on behalf of operators
-    hanging: dict[
-        int, tuple[Any, Value]
-    ]  # values made of lengths, by their memory: the framework's object, the lengths
+    hanging: dict[int, tuple[Any, Value]]  # values made of lengths, by memory: the framework's object, the lengths
     alive: set[int]  # the maps that were asked and that are maps of the network
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
-    places: dict[
-        tuple[int, int], tuple[str, int]
-    ]  # of a map that was asked and its axis: the node's name, and its axis
+    places: dict[tuple[int, int], tuple[str, int]]  # of a map that was asked, and its axis: the node's name, and axis
+    whole: list[Given]  # whether slices ended where their map does: one that takes everything leaves no trace
     as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
@@ -57,6 +54,7 @@ class Watched(NamedTuple):
         self.alive.clear()
         self.maps.clear()
         self.places.clear()
+        self.whole.clear()
         self.conditions.clear()
         self.given.clear()
         self.lost.clear()
@@ -91,7 +89,7 @@ _noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing
 @contextmanager
 def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, {}, set(), [], {}, as_written)
+    found = Watched([], [], [], framework, {}, set(), [], {}, [], as_written)
     token = _watching.set(found)
     try:
         yield found

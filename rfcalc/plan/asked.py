@@ -87,6 +87,8 @@ class Code:
         # several lengths that code gave it, of which it shows one
         counts = {len(w.given) for w in watched}
         self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
+        counts = {len(w.whole) for w in watched}
+        self.whole = list(zip(*(w.whole for w in watched), strict=True)) if len(counts) == 1 else []
         self.by_values: dict[tuple[int, ...], list[int]] = {}
         for i, given in enumerate(self.given):
             self.by_values.setdefault(tuple(g.value for g in given), []).append(i)
@@ -222,9 +224,10 @@ class Code:
                 yield Rule(partial(_equals, length, found[0].value), place[:1]), lost[0].where
 
     def _constants(self) -> Iterator[tuple[int, Rule]]:
-        """Numbers that are the same in all readings, which code computes from lengths: that they are, once for each."""
+        """What is the same in all readings, once for each: numbers that code computes from lengths, and whether slices
+        take everything."""
         known: set[Any] = set()
-        for number, given in enumerate(self.given, len(self.watched[0].conditions)):
+        for number, given in enumerate([*self.given, *self.whole], len(self.watched[0].conditions)):
             if len({g.value for g in given}) > 1:
                 continue
             first = given[0].made
