@@ -115,6 +115,9 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
             raise untold(what, f"the layers take {size}, and the {what} does not: {brief(error)}")
         if ran_past(network, error, refusal.where):
             raise untold(what, f"the {what} refuses {size} later than its layers do: {brief(error)}", refusal.where)
+    read_all = [r for r in target.readings.values() if isinstance(r, Reading)]
+    if few and len({_answers(target.heard_at(network, r.shapes[: network.arity])) for r in read_all}) > 1:
+        raise untold(what, "it gets other answers to what it asks of lengths at other sizes")  # ways tell them apart
     if step == 1 and what == "code":
         confirming += _other_answers(target, network, base, readings, found, made)
     count = len(readings) + len(refused) + len(confirming) - 1
@@ -152,6 +155,10 @@ def _other_answers(
                 raise untold("code", f"it asks something else of lengths at {inputs[0]}")
             confirmed.append((inputs, one))
     return confirmed
+
+
+def _answers(asked: Watched) -> tuple[Any, ...]:
+    return tuple([(c.where, written(c.asked), c.holds) for c in asked.conditions])
 
 
 def _questions(asked: Watched) -> list[Any]:
