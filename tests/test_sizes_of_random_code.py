@@ -150,7 +150,9 @@ def compared(seed: int, largest: int) -> str:
     return f"told: {found.assumptions[-1] if found.assumptions else ''}"
 
 
-@pytest.mark.parametrize("seed", [*range(24), 7133, 7395])  # a slice that no reading cuts; padding that some lack
+@pytest.mark.parametrize(
+    "seed", [*range(24), 7133, 7395, 8288]
+)  # a slice that no reading cuts, padding that some lack, a min
 def test_code_that_computes_with_lengths(seed: int) -> None:
     compared(seed, 70)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from math import lcm
 from typing import Any
@@ -94,7 +95,7 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     explained(what, base, guards, [i for i, _ in confirming] + [list(r.shapes[: len(base)]) for r in readings], refused)
     while True:
         try:
-            rules = follow(readings)
+            rules = _rules(target, readings, few and what == "code")
             found = Following(rules.network, rules.rules, guards, valued=rules.valued)
             made = forward(found.at(base), base)
         except Unfollowed as unfollowed:
@@ -115,8 +116,7 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
             raise untold(what, f"the layers take {size}, and the {what} does not: {brief(error)}")
         if ran_past(network, error, refusal.where):
             raise untold(what, f"the {what} refuses {size} later than its layers do: {brief(error)}", refusal.where)
-    read_all = [r for r in target.readings.values() if isinstance(r, Reading)]
-    if few and len({_answers(target.heard_at(network, r.shapes[: network.arity])) for r in read_all}) > 1:
+    if few and what == "code" and len({_answers(heard) for heard in target.all_heard()}) > 1:
         raise untold(what, "it gets other answers to what it asks of lengths at other sizes")  # ways tell them apart
     if step == 1 and what == "code":
         confirming += _other_answers(target, network, base, readings, found, made)
@@ -124,6 +124,23 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     said = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     said += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
     return found, (said,)
+
+
+def _rules(target: Known, readings: Sequence[Reading], code: bool) -> Following:
+    """The rules of readings: what their code computed itself, where all went one way and it explains everything; else
+    what gives such numbers.
+
+    Raises:
+        Unfollowed: nothing does.
+    """
+    arity = readings[0].network.arity
+    heard = [target.heard_at(r.network, r.shapes[:arity]) for r in readings] if code else []
+    if code and len(set(map(_answers, heard))) == 1:
+        with suppress(Unfollowed):
+            rules = follow(readings, heard)
+            if not rules.masked:
+                return rules
+    return follow(readings)
 
 
 def _other_answers(

@@ -51,6 +51,12 @@ class Known:
             self.at(network, inputs)
         return self.heard[dims_of(inputs)]
 
+    def all_heard(self) -> list[Watched]:
+        """What code asked at all sizes that were read, and run."""
+        return [
+            self.heard[sizes] for sizes, r in self.readings.items() if isinstance(r, Reading) and sizes in self.heard
+        ]
+
 
 def dims_of(inputs: Sequence[Shape]) -> tuple[tuple[Any, ...], ...]:
     return tuple(x.dims for x in inputs)
