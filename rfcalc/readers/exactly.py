@@ -85,16 +85,19 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             told, confirmed = True, 0
             solved: Solved = {}
             for inputs, answer in other_answers(target, network, base, checked, True, made, solved):
+                if isinstance(answer, Reading) and _way(answer) == _way(mine[0]):
+                    if any(answer is r for r in mine):
+                        return None  # the rules do not say what it does there
+                    taken.append((inputs, answer))  # it tells more of the way
+                    told = False
+                    continue
                 try:
                     confirm(found, inputs, answer, made)
                     if isinstance(answer, Reading) and not asks_alike(_heard(mine[0]), _heard(answer)):
                         return None
                     confirmed += 1
                 except RfcalcError:
-                    if isinstance(answer, Reading) and _way(answer) == _way(mine[0]):
-                        taken.append((inputs, answer))  # it tells more of the way
-                        told = False
-                    elif not isinstance(answer, Reading) and (one := _guard(target, network, inputs, answer)):
+                    if not isinstance(answer, Reading) and (one := _guard(target, network, inputs, answer)):
                         refused.append((inputs, answer))
                         guards.append(one)
                         told = False
