@@ -89,8 +89,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                 agrees("code", found, read, inputs, made)
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
-            checks = {p: [*rules.checks.get(p, ()), *rules.implied.get(p, ())] for p in {*rules.checks, *rules.implied}}
-            checked = Following(rules.network, rules.rules, guards, checks)
+            checked = Following(rules.network, rules.rules, guards, rules.questions)
             told, confirmed = True, 0
             solved: Solved = {}
             for inputs, answer in other_answers(target, network, base, checked, True, made, solved):

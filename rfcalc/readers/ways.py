@@ -367,8 +367,7 @@ class _Ways:
         try:
             if tuple(group) not in self.followed:
                 found = follow(readings, [self.asked[n] for n in group])
-                every = {*found.checks, *found.implied}  # what is no question must hold of a way, too
-                found.checks = {p: [*found.checks.get(p, ()), *found.implied.get(p, ())] for p in every}
+                found.checks = found.questions  # what is no question must hold of a way, too
                 self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
