@@ -17,7 +17,7 @@ from rfcalc.plan.following import Following, OtherWay, Solved
 from rfcalc.plan.solving import Class, Part, classes, with_size
 from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
-from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, untold
+from rfcalc.readers.rereading import Known, agrees, brief, called, dims_of, predicted, untold
 
 MOST_ANSWERS = 24  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
@@ -56,7 +56,7 @@ def other_answers(
             other = classes(following.network, base, varied, seconds=1.0, made=made, following=following)
         except (RfcalcError, Undecided):
             if every:
-                raise untold("code", "the sizes that get other answers are not told apart") from None
+                raise untold(called(network), "the sizes that get other answers are not told apart") from None
             continue
         if solved is not None and not any(isinstance(c.error, OtherWay) for c in other):
             solved[axis, dims_of(base)] = other
@@ -72,7 +72,7 @@ def other_answers(
                 continue
             if len(tried) == MOST_ANSWERS:
                 if every:
-                    raise untold("code", f"it asks more than {MOST_ANSWERS} questions with another answer")
+                    raise untold(called(network), f"it asks more than {MOST_ANSWERS} questions with another answer")
                 return
             tried.add(key)
             for size in [n, *spread(c)] if n is not None else spread(c):
@@ -107,16 +107,16 @@ def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[i
     return min([d.first for d in classes(following.network, base, varied, **more) if d.error is None], default=None)
 
 
-def confirm(found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:
+def confirm(what: str, found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:
     """Refuse rules where a reading does something else than they tell.
 
     Raises:
         RfcalcError: it does.
     """
     if isinstance(one, Reading):
-        agrees("code", found, one, inputs, made)
+        agrees(what, found, one, inputs, made)
     elif not isinstance(predicted(found, inputs, made), RfcalcError):
-        raise untold("code", f"the layers take {inputs[0]}, and the code does not: {brief(one)}")
+        raise untold(what, f"the layers take {inputs[0]}, and the {what} does not: {brief(one)}")
 
 
 def explained(

@@ -106,8 +106,9 @@ def deliberate(error: BaseException | None) -> bool:
 
 
 def raised(error: BaseException | None) -> bool:
-    """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too."""
-    if deliberate(error):
+    """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too; or an
+    operator of a file, by what it asked last."""
+    if deliberate(error) or getattr(error, "decided", False):
         return True
     while isinstance(error, RfcalcError):
         error = error.__cause__

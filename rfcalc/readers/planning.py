@@ -44,7 +44,7 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     from rfcalc.plan.sizes import Sizes
 
     asked = named(target)
-    with watched():
+    with watched(sized=True):
         found = asked.read(input)
     network = found.network
     given, assumptions = found.at(input)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError, UnknownSize, plural
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
@@ -18,10 +18,15 @@ from rfcalc.readers.target import resolve
 
 
 class Known:
-    """A target with what was read of it, and what its code asked of lengths then, so that no size is read twice."""
+    """A target with what was read of it, and what its code asked of lengths then, so that no size is read twice.
 
-    def __init__(self, target: Any) -> None:
+    Args:
+        sized: whether only sizes are asked.
+    """
+
+    def __init__(self, target: Any, sized: bool = False) -> None:
         self.target = target
+        self.sized = sized
         self.readings: dict[Any, Reading | RfcalcError] = {}
         self.heard: dict[Any, Watched] = {}
 
@@ -36,9 +41,11 @@ class Known:
         """The reading at some sizes, or why there is none."""
         sizes = dims_of(inputs)
         if sizes not in self.readings:
-            with watched() as heard:
+            with watched(sized=self.sized) as heard:
                 try:
                     self.readings[sizes] = read(self.target, network, inputs)
+                except UnknownSize as error:
+                    raise unknown(error, inputs) from None
                 except RfcalcError as error:
                     self.readings[sizes] = error
             self.heard[sizes] = heard
@@ -135,6 +142,16 @@ def untold(what: str, why: str, where: str | None = None) -> RfcalcError:
     }
     fix = f"read it at the size in question with --input; {mend[what]}"
     return RfcalcError(f"the valid sizes cannot be told from the {what}", where=where, why=why, fix=fix)
+
+
+def unknown(error: UnknownSize, inputs: Sequence[Shape]) -> RfcalcError:
+    size = ", ".join(map(str, inputs))
+    return untold("file", f"at {size} {error.what}: {brief(error)}", error.where)
+
+
+def called(network: Network) -> str:
+    """What messages call that which a network was read from."""
+    return getattr(network.source, "called", "code")
 
 
 def brief(error: RfcalcError) -> str:
