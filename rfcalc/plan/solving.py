@@ -267,7 +267,9 @@ class Weights:
         needed = layer.cost(xs, y).params
         if needed != params:
             counted = plural(params, "parameter")
-            raise ShapeError(f"its {counted} fit maps of another size", why=f"{needed} would be needed for {xs[0]}")
+            raise ShapeError(
+                f"its {counted} fit maps of another size", why=f"{needed} would be needed for {xs[0] if xs else y}"
+            )
         return y
 
     def _independent(self, layer: Layer, xs: tuple[Shape, ...], y: Shape) -> bool:

@@ -45,7 +45,7 @@ class Known:
                 try:
                     self.readings[sizes] = read(self.target, network, inputs)
                 except UnknownSize as error:
-                    raise unknown(error, inputs) from None
+                    raise unknown(called(network), error, inputs) from None
                 except RfcalcError as error:
                     self.readings[sizes] = error
             self.heard[sizes] = heard
@@ -138,15 +138,16 @@ def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], 
 def untold(what: str, why: str, where: str | None = None) -> RfcalcError:
     mend = {
         "code": "write sizes in the code as expressions of the input's",
+        "model": "build it with open sides (None), where sizes are constants in it",
         "file": "write the file with open (dynamic) axes, where sizes are constants in it",
     }
     fix = f"read it at the size in question with --input; {mend[what]}"
     return RfcalcError(f"the valid sizes cannot be told from the {what}", where=where, why=why, fix=fix)
 
 
-def unknown(error: UnknownSize, inputs: Sequence[Shape]) -> RfcalcError:
+def unknown(what: str, error: UnknownSize, inputs: Sequence[Shape]) -> RfcalcError:
     size = ", ".join(map(str, inputs))
-    return untold("file", f"at {size} {error.what}: {brief(error)}", error.where)
+    return untold(what, f"at {size} {error.what}: {brief(error)}", error.where)
 
 
 def called(network: Network) -> str:

@@ -127,7 +127,7 @@ class _Ways:
                 try:
                     self.known[n] = read(self.target, self.network, inputs)
                 except UnknownSize as error:
-                    raise unknown(error, inputs) from None
+                    raise unknown(self.what, error, inputs) from None
                 except RfcalcError as error:
                     self.known[n] = error
             self.asked[n] = asked
@@ -346,7 +346,9 @@ class _Ways:
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
             if not rest:
                 break
-        several = len(found) >= min(ENOUGH - 1, len(parts) if all(p.values.single for p in parts) else ENOUGH)
+        ends = [(p.values.first, p.values.last) for p in parts]
+        there = sum([ENOUGH if last is None else last - first + 1 for first, last in ends])
+        several = len(found) >= min(ENOUGH - 1, there)
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))

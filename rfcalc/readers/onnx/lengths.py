@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.expressions import Asked, Expression, Given
-from rfcalc.core.lengths import Length, Share, lose, made_of, plain, watching
-from rfcalc.readers.builder.heard import named_places
+from rfcalc.core.expressions import Expression
+from rfcalc.core.lengths import Length, Share, lose, made_of, plain
+from rfcalc.readers.builder import heard
+from rfcalc.readers.builder.heard import clipped, is_negative
 from rfcalc.readers.builder.values import Value
 from rfcalc.readers.onnx.constants import FOLDS, NotFoldedError, axes_of, bounds, permutation, spread
 from rfcalc.readers.onnx.evaluation import PAIRS, SINGLES
@@ -23,13 +24,9 @@ from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.values import Const, as_typed, single
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rfcalc.core.lengths import Watched
     from rfcalc.readers.onnx.reading import Reader
 
 MOST_FOLLOWED = 64  # values of a constant
-FAR = (1 << 31) - 1  # an end of a slice that stands for the end of the axis
 FINEST = 1000  # the denominator of a decimal factor, which single precision rounds as its fraction is rounded down
 UNTOLD = frozenset({*PAIRS, *SINGLES, "Where", "Clip", "Cast", "Identity"})  # values that say no size
 FIRST = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Gather", "Slice", "Split"})
@@ -40,31 +37,18 @@ SCALED = frozenset({"Resize", "Upsample"})
 
 def lengths_of(reader: Reader, x: Value) -> list[Any]:
     """The extents of a map, as lengths that note what is asked, where that is wanted."""
-    watched = watching()
-    if watched is None:
-        return list(x.dims)
-    if x in reader.lengths:
-        return reader.lengths[x]
-    steps, number = len(reader.steps) - 1, len(watched.maps)
-    watched.maps.append((steps, x))
-    return [n if i == x.batch else Length(n, Asked(steps, n, number, i)) for i, n in enumerate(x.dims)]
+    return heard.lengths_of(reader.graph, x)
 
 
 def gives(reader: Reader, values: Any) -> Any:
     """Note lengths that the operator that is being read is given, or computes; the plain numbers."""
-    watched = watching()
-    if watched is not None:
-        steps = len(reader.steps) - 1
-        for value in values:
-            if type(value) is Length:
-                watched.given.append(Given(steps, value.made, plain(value), steps + 1))
-    return tuple([plain(v) for v in values])
+    return heard.gives(reader.graph, values)
 
 
 def viewed(reader: Reader, y: Value, lengths: Sequence[Any]) -> Value:
     """A view, of which these are the extents."""
     if reader.watched is not None and plain(tuple(lengths)) == y.dims:
-        reader.lengths.setdefault(y, list(lengths))
+        reader.graph.lengths.setdefault(y, list(lengths))
     return y
 
 
@@ -300,26 +284,13 @@ def _over(a: Any, b: Any) -> Any:
     """A quotient; of whole numbers rounded towards zero."""
     if _is_real(a) or _is_real(b):
         return a / b
-    negative = _is_negative(a) != _is_negative(b)
+    negative = is_negative(a) != is_negative(b)
     found = _size(a) // _size(b)
     return -found if negative else found
 
 
 def _size(value: Any) -> Any:
-    return -value if _is_negative(value) else value
-
-
-def _is_negative(value: Any) -> bool:
-    return not (type(value) is Length and _never_negative(value.made)) and bool(value < 0)
-
-
-def _never_negative(made: Any) -> bool:
-    if isinstance(made, Expression):
-        sides = _never_negative(made.left), _never_negative(made.right)
-        if made.how == "%":
-            return sides[1]
-        return (made.how in ("+", "*", "//", "up", "min") and all(sides)) or (made.how == "max" and any(sides))
-    return isinstance(made, Asked) or (isinstance(made, int) and made >= 0)
+    return -value if is_negative(value) else value
 
 
 def _smaller(a: Any, b: Any) -> Any:
@@ -399,30 +370,3 @@ def scaled(reader: Reader, x: Sequence[Any], scales: Sequence[float]) -> None:
             above = n * factor.numerator
             gives(reader, (above // factor.denominator,))
             _ = above % factor.denominator == 0  # else it is no multiple, and read as what is not understood
-
-
-def clipped(start: Any, end: Any, n: Any) -> tuple[Any, Any]:
-    """The ends of a slice of n positions with a positive step, from lengths; equal ones where nothing is left."""
-    low = _from_the_end(start, n)
-    high = n if type(end) is int and end >= FAR else _from_the_end(end, n)
-    high = n if high is not n and high >= n else high
-    low = 0 if type(low) is Length and low <= 0 else low  # what takes everything leaves no trace
-    return (low, high) if low < high else (0, 0)
-
-
-def _from_the_end(at: Any, n: Any) -> Any:
-    """A position that is counted from the end where it is negative; 0 where it lies before the beginning."""
-    if not _is_negative(at):
-        return at
-    at = at + n
-    return 0 if at < 0 else at
-
-
-def heard(reader: Reader, names: Mapping[int, str]) -> Watched | None:
-    """What was asked while a file was read, with the places of the maps by the names of their nodes."""
-    watched = watching()
-    if watched is None:
-        return None
-    asked_of = {number: x for number, (_, x) in enumerate(watched.maps) if isinstance(x, Value)}
-    named_places(watched, asked_of, reader.graph, names)
-    return watched

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
 from rfcalc.core.errors import NetworkError, RfcalcError, plural
-from rfcalc.core.lengths import Watched
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
+from rfcalc.readers.builder.heard import source_of
 from rfcalc.readers.builder.naming import expression, pruned
 from rfcalc.readers.builder.values import BatchMixed, Value
 from rfcalc.readers.imported import Imported, imported, input_shapes
@@ -21,7 +20,6 @@ from rfcalc.readers.onnx.accounts import grouped, notes_on
 from rfcalc.readers.onnx.entrance import BoundInputs, bind
 from rfcalc.readers.onnx.given import computed
 from rfcalc.readers.onnx.graphs import inlined, needed, ordered
-from rfcalc.readers.onnx.lengths import heard
 from rfcalc.readers.onnx.model import Model, Node
 from rfcalc.readers.onnx.naming import node_names, paths
 from rfcalc.readers.onnx.parsing import read_model
@@ -31,16 +29,6 @@ from rfcalc.readers.onnx.values import Missing
 from rfcalc.readers.onnx.wire import Wire, broken
 
 OLDEST = 6
-
-
-@dataclass(eq=False)
-class Source:
-    """What was asked of lengths of maps while a file was read, and which of its operators made each node."""
-
-    steps: Mapping[str, int]
-    heard: Watched | None
-    sizes_asked: bool = True
-    called: str = "file"
 
 
 def load(path: str, inputs: Any = None) -> Imported:
@@ -161,10 +149,7 @@ def _finished(reader: Reader, name: str) -> Imported:
     for node, first in groups.items():
         graph.nodes[node - len(graph.inputs)].group = named[first]
     told = [named[p] for p in outputs]
-    source = None
-    if reader.watched is not None:
-        steps = {named[p]: graph.nodes[p - len(graph.inputs)].step for p in kept}
-        source = Source(steps, heard(reader, {**dict(enumerate(graph.inputs)), **named}))
+    source = source_of(graph, {**dict(enumerate(graph.inputs)), **named}, kept)
     network = Network(
         expression(graph, kept, named, paths(reader, kept, named), aliases=False),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},

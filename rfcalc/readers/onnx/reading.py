@@ -117,7 +117,6 @@ class Reader:
         self.names = Names(nodes, (), model.graph.tensors)
         self.node = Node("", (), ())
         self.watched = watching()
-        self.lengths: dict[Value, list[Any]] = {}  # of views: their extents, from those of what they view
         if self.watched is not None:
             self.watched.clear()  # a file that is read once more
 

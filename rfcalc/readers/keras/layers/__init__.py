@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownSize
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.graph import LayerCall
@@ -77,7 +77,7 @@ def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
     """
     function = translator(entry, call.kind)
     before = len(call.build.graph.shapes)
-    call.build.layer = call.name
+    call.build.begin(call.name)
     try:
         if function is None:
             own = str(entry.get("module") or "keras").partition(".")[0] == "keras"
@@ -97,6 +97,9 @@ def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
 
 def _unknown(call: LayerCall, why: str) -> Any:
     """A node for each map that a layer makes which was not understood."""
+    if call.build.sized:
+        why = f"the layer {shown(call.kind)} was not understood: {why}"
+        raise UnknownSize("the size of what it makes at other sizes is not known", where=call.name, why=why)
     shapes = [d for d in call.known if d is not None]
     if len(shapes) < len(call.known) or not shapes:
         raise RfcalcError(

@@ -10,6 +10,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import plain
 from rfcalc.core.size import prod
 from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.heard import clipped
 from rfcalc.readers.builder.joining import along, chained, padded
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -219,7 +220,7 @@ def slices(reader: Reader, node: Node) -> None:
     for axis, start, end, step in bounds(node, given, len(x.dims), reader.opset):
         n = x.dims[axis]
         if step > 0:
-            start, end = lengths.gives(reader, lengths.clipped(start, end, lengths.lengths_of(reader, x)[axis]))
+            start, end = lengths.gives(reader, clipped(start, end, lengths.lengths_of(reader, x)[axis]))
         start, end = plain((start, end))
         stop = None if step < 0 and end < -n else end
         wanted = range(n)[start:stop:step]
