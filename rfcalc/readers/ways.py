@@ -22,7 +22,7 @@ from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted, turns
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
-from rfcalc.readers.rereading import called, predicted, ran_past, read, unknown, untold
+from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
@@ -72,11 +72,9 @@ def sizes_of_ways(
         found, count = ways(target, first, inputs)
     except Undecided as undecided:
         raise untold(called(network), str(undecided)) from None
-    several = max(map(len, found))
-    told = (
-        f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {plural(several, 'way')} along an"
-    )
-    told += " axis, by what it asks of lengths; each was told from what it asked, and confirmed"
+    several = plural(max(map(len, found)), "way")
+    told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
+    told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
     return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)
 
 
@@ -182,7 +180,7 @@ class _Ways:
                 if _holds(mine.part, other) and not isinstance(self.read(other), RfcalcError):
                     return self._next(other)
             size = self.inputs(n)[0]
-            raise untold(self.what, f"{size} is refused by a condition that is not followed: {_brief(error)}")
+            raise untold(self.what, f"{size} is refused by a condition that is not followed: {brief(error)}")
         alike = [left for left in self.left if left.way is mine.way and left.position == mine.position]
         multiples = [times * self.size // 2 for times in MULTIPLES]
         tried = dict.fromkeys((n, *_spread([left.part for left in alike]), *multiples))
@@ -203,7 +201,7 @@ class _Ways:
             name = way.following.network.nodes[position - way.following.network.arity].name
             if ran_past(taken.network, error, name):
                 size = self.inputs(n)[0]
-                raise untold(self.what, f"it refuses {size} later than its layers do: {_brief(error)}", name)
+                raise untold(self.what, f"it refuses {size} later than its layers do: {brief(error)}", name)
 
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run."""
@@ -322,6 +320,9 @@ class _Ways:
                 alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
                 n = next((n for n in self.known if any(_holds(Part(*x[:3]), n) for x in alike)), c.first)
                 refusing[number] = self._refused_by(number, way, [Part(*x[:3]) for x in alike], n)
+            if isinstance(c.error, OtherWay) and refusing[c.error.number] is None and (left := self._layers(way, c)):
+                found += left
+                continue
             by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way if c.error is not None else None
             if by is not None:
                 found.append(Left(Part(*c[:3]), by, c.position, c.error))
@@ -346,12 +347,26 @@ class _Ways:
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
             if not rest:
                 break
-        ends = [(p.values.first, p.values.last) for p in parts]
-        there = sum([ENOUGH if last is None else last - first + 1 for first, last in ends])
+        there = sum([ENOUGH if p.values.last is None else p.values.last - p.values.first + 1 for p in parts])
         several = len(found) >= min(ENOUGH - 1, there)
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
+
+    def _layers(self, way: Way, c: Class) -> list[Left]:
+        """What the layers of a way say of sizes with another number than is the same in all readings of it, which is no
+        question, if they refuse all of these sizes."""
+        taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        assert isinstance(c.error, OtherWay)
+        if c.error.number < len(taken):
+            return []
+        known = way.following
+        unasked = Following(known.network, known.rules, known.guards)
+        with suppress(RfcalcError, Undecided):
+            found = self._solved(unasked, forward(unasked.at(way.inputs), way.inputs), [Part(*c[:3])])
+            if all(x.error is not None for x in found):
+                return [Left(Part(*x[:3]), way._replace(following=unasked), x.position, x.error) for x in found]
+        return []
 
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]
@@ -410,7 +425,7 @@ class _Ways:
         if isinstance(told, list) and isinstance(read, Reading) and _alike(following, told, read):
             return ""
         said = told.what if isinstance(told, RfcalcError) else "it is taken"
-        does = _brief(read) if isinstance(read, RfcalcError) else "it is taken"
+        does = brief(read) if isinstance(read, RfcalcError) else "it is taken"
         return f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
 
     def _confirming(self, n: int, taking: Sequence[Class]) -> list[int]:
@@ -489,7 +504,3 @@ def _without(part: Part, n: int) -> Iterator[Part]:
         yield part._replace(values=Range(first, t - 1))
     if last is None or t < last:
         yield part._replace(values=Range(t + 1, last))
-
-
-def _brief(error: RfcalcError) -> str:
-    return (error.why or error.what).split("\n")[0]
