@@ -22,6 +22,7 @@ class Source:
     heard: Watched | None
     called: str = "file"
     sizes_asked: bool = True
+    catches: bool = False
 
 
 def lengths_of(graph: Builder, x: Value) -> list[Any]:
