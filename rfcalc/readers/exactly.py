@@ -31,7 +31,8 @@ from rfcalc.readers.rereading import Known, agrees, called, dims_of, predicted, 
 LONGER = ((32, 64, 96), (31, 42, 53))
 LONGEST = (64, 128, 192)  # where shorter ones are refused
 FURTHER = ((6, 13, 9), (39, 74, 49))  # where rules are only equal to what is known
-NEXT, STEPS = ((1, 1, 1), (2, 1, 1), (3, 2, 1)), ((1, 2, 3), (2, 1, 1), (3, 2, 1))
+ALONE = ((0, 1, 1), (0, 2, 3), (0, 32, 64), (1, 0, 0), (2, 0, 0), (32, 0, 0))  # where some axes have one size
+NEXT, STEPS = ((1, 1, 1), (2, 1, 1), (3, 2, 1), *ALONE), ((1, 2, 3), (2, 1, 1), (3, 2, 1))
 LARGEST_STEP = 256
 FEWEST = 3  # readings of one way
 MOST_TURNS = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, UnknownSize, plural
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownSize, plural
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
@@ -78,7 +78,24 @@ def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
     own = as_called(network.source, inputs)
     given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
     found = resolve(target, given).network
-    return Reading(found, forward(found, list(inputs)).shapes)
+    made = forward(found, list(inputs))
+    if called(network) != "code":
+        _same_weights(network, found, made)
+    return Reading(found, made.shapes)
+
+
+def _same_weights(network: Network, found: Network, made: Shaped) -> None:
+    """Refuse sizes at which nodes of a file would need other parameters than it holds.
+
+    Raises:
+        ShapeError: one does.
+    """
+    base = [s for s in network.inputs.values() if s is not None]
+    nodes = zip(network.nodes, forward(network, base).costs[network.arity :], strict=True)
+    held = {node.name: cost.params for node, cost in nodes}
+    for node, cost in zip(found.nodes, made.costs[found.arity :], strict=True):
+        if held.get(node.name, cost.params) != cost.params:
+            raise ShapeError("its parameters fit maps of another size", where=node.name)
 
 
 def as_called(source: Any, inputs: Sequence[Shape]) -> list[Shape]:

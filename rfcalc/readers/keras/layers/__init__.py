@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, UnknownSize
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownSize
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.graph import LayerCall
@@ -84,6 +84,8 @@ def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
             raise NotUnderstood("a layer of Keras' that is not translated" if own else "a layer of your own")
         return function(call)
     except NotUnderstood as reason:
+        if call.build.sized and isinstance(reason.__cause__, ShapeError):  # the size is refused
+            raise reason.__cause__.at(call.name) from None
         call.build.back_to(before)
         return _unknown(call, str(reason))
     except RfcalcError as error:

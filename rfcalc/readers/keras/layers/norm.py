@@ -10,7 +10,6 @@ from rfcalc.layers.pointwise import Scale, StochasticDepth
 from rfcalc.readers.builder.maps import channels_at
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
-from rfcalc.readers.configuration import dims, malformed
 from rfcalc.readers.keras.build import Held, KerasValue
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
@@ -54,9 +53,6 @@ def over_layer(call: LayerCall) -> KerasValue:
     listed = axes if isinstance(axes, (list, tuple)) else [axes]
     mine = sorted({keras_axis(x, a, call.name) for a in listed})
     gamma, bias = f.flag("scale", True), f.flag("center", True)
-    built = dims(call.built.get("input_shape"), call.name) if call.build.sized else None
-    if built and len(built) == x.rank and any(built[k] not in (None, x.dims[k]) for k in mine):
-        raise malformed(call.name, "its factors are for maps of another size")
     if f.flag("rms_scaling", False):
         if mine != [x.rank - 1]:
             raise NotUnderstood("root mean squares over another axis than the last")
