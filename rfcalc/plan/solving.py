@@ -266,8 +266,9 @@ class Weights:
             return fitted
         needed = layer.cost(xs, y).params
         if needed != params:
-            counted = plural(params, "parameter")
-            raise ShapeError(f"its {counted} fit maps of another size", why=f"{needed} would be needed for {xs[0]}")
+            counted = f"{params:,}" if isinstance(params, int) else params
+            why = f"{xs[0]} needs {plural(needed, 'parameter')}, there are {counted}"
+            raise ShapeError("its parameters fit maps of another size", why=why)
         return y
 
     def _independent(self, layer: Layer, xs: tuple[Shape, ...], y: Shape) -> bool:
