@@ -122,6 +122,8 @@ class Sizes:
         self.inputs: tuple[Shape, ...] = self.asked
         self.axes: tuple[Axis, ...] = ()
         self._solve()
+        if near is None and self.inputs != self.asked:
+            self.asked_near = inputs[0].spatial
 
     def _solve(self) -> None:
         self.inputs = self._base(self.asked)
