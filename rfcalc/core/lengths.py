@@ -175,16 +175,19 @@ class Length:
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Length):
+            _divides(other)
             return Share(plain(self) / plain(other), self, other)
         return _shared("/", self, other) if isinstance(other, (int, float)) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
+        _divides(self)
         return _lose(_unfollowed(other) / plain(self), other, self)
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is None and type(other) is int and 0 < other <= 4:
             return self if other == 1 else self * self ** (other - 1)
-        return _lose(pow(plain(self), _unfollowed(other), modulus), self, other)
+        _lose(None, self, other)
+        return pow(plain(self), _unfollowed(other), modulus)
 
     def __abs__(self) -> Any:
         return self if self >= 0 else -self
@@ -209,10 +212,16 @@ class Length:
         return other // self, other % self
 
     def __rshift__(self, other: Any) -> Any:
-        return self // (1 << other) if type(other) is int else _lose(self.value >> plain(other), self, other)
+        if type(other) is int and other >= 0:
+            return self // (1 << other)
+        _lose(None, self, other)
+        return self.value >> plain(other)
 
     def __lshift__(self, other: Any) -> Any:
-        return self * (1 << other) if type(other) is int else _lose(self.value << plain(other), self, other)
+        if type(other) is int and other >= 0:
+            return self * (1 << other)
+        _lose(None, self, other)
+        return self.value << plain(other)
 
     def __and__(self, other: Any) -> Any:
         """As code does it: the rest of a power of two, or what is left without it."""
@@ -350,6 +359,8 @@ def _fraction(value: Any) -> tuple[Any, Any] | None:
 
 def _shared(how: str, left: Any, right: Any) -> Any:
     """Floats that are made of lengths."""
+    if how == "/":
+        _divides(right)
     value = FLOATS[how](_unfollowed(left), _unfollowed(right))
     one, two = _fraction(left), _fraction(right)
     if one is None or two is None:
@@ -398,6 +409,8 @@ def plain(value: Any) -> Any:
 
 
 def _computed(how: str, left: Any, right: Any) -> Any:
+    if how in ("//", "%"):
+        _divides(right)
     if not (isinstance(left, int) and isinstance(right, int)):
         other = right if isinstance(left, Length) else left
         if isinstance(other, float) and how in FLOATS:
@@ -416,6 +429,14 @@ def _compared(how: str, left: Length, right: Any) -> Any:
     holds = OPERATIONS[how](plain(left), plain(right))
     _note(Expression(how, made_of(left), made_of(right)), holds)
     return holds
+
+
+def _divides(value: Any) -> None:
+    """Note that code asks whether a length is 0 that it divides by: what it does then may be caught."""
+    if type(value) is Length:
+        _compared("!=", value, 0)
+    elif type(value) is Share:
+        _weighed("!=", value, 0)
 
 
 def _note(asked: Expression, holds: bool) -> None:
@@ -460,7 +481,8 @@ def _losing(kind: type, base: type, name: str) -> None:
     def lose(self: Any, *args: Any) -> Any:
         if name in ("__format__", "__repr__", "__str__") and in_a_message(_caller()):
             return own(self.value, *args)
-        return _lose(own(self.value, *map(_unfollowed, args)), self, *args)
+        _lose(None, self, *args)  # before it: an error that it raises may be caught
+        return own(self.value, *map(_unfollowed, args))
 
     setattr(kind, name, lose)
 

@@ -315,6 +315,9 @@ class _Ways:
                 alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
                 n = next((n for n in self.known if any(_holds(Part(*x[:3]), n) for x in alike)), c.first)
                 refusing[number] = self._refused_by(number, way, [Part(*x[:3]) for x in alike], n)
+            if isinstance(c.error, OtherWay) and refusing[c.error.number] is None and (left := self._layers(way, c)):
+                found += left
+                continue
             by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way if c.error is not None else None
             if by is not None:
                 found.append(Left(Part(*c[:3]), by, c.position, c.error))
@@ -343,6 +346,21 @@ class _Ways:
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
+
+    def _layers(self, way: Way, c: Class) -> list[Left]:
+        """What the layers of a way say of sizes with another number than is the same in all readings of it, which is no
+        question, if they refuse all of these sizes."""
+        taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        assert isinstance(c.error, OtherWay)
+        if c.error.number < len(taken):
+            return []
+        known = way.following
+        unasked = Following(known.network, known.rules, known.guards)
+        with suppress(RfcalcError, Undecided):
+            found = self._solved(unasked, forward(unasked.at(way.inputs), way.inputs), [Part(*c[:3])])
+            if all(x.error is not None for x in found):
+                return [Left(Part(*x[:3]), way._replace(following=unasked), x.position, x.error) for x in found]
+        return []
 
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.known[n] for n in group]
