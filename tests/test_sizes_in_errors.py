@@ -1,4 +1,4 @@
-"""Errors of sizes tell the valid ones: of code, files, pasted text and every command, in a time that one can wait for."""
+"""Errors of sizes tell the valid ones: of code, files, pasted text and every command, in a time one can wait for."""
 
 from __future__ import annotations
 
