@@ -78,3 +78,27 @@ def test_text_that_is_pasted_and_export(tmp_path: Path, capsys: pytest.CaptureFi
     written = tmp_path / "unet.toml"
     assert run(["export", "unet-padded", "--input", "1x350x525", "--output", str(written)]) == 2
     assert "multiples of 16; nearest 352x528" in capsys.readouterr().err and not written.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "fix"),
+    [
+        ("unet --near 350", "write 350x350, without the channels"),
+        ("unet --near 3x350x525", "write 350x525, without the channels"),
+        ("unet --near 350x525x3", "write 350x525, without the channels"),
+        ("wavenet --near 100x100", "write 100, without the channels"),
+        ("unet --near 350 525", "write --near 350x525"),
+        ("unet --near 0x5", 'near="350x525"'),
+        ("unet --near axb", 'near="350x525"'),
+    ],
+)
+def test_near_as_people_mistype_it(typed: str, fix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sizes", *typed.split()]) == 2
+    told = capsys.readouterr()
+    assert fix in told.err and not told.out
+
+
+def test_near_pads_one_axis_and_crops_another_where_neither_does_for_all() -> None:
+    found = rfcalc.sizes("lenet5", near="10x100")
+    assert [(n.valid, n.pad, n.crop) for n in found.near] == [((32, 35), ((11, 11), (0, 0)), ((0, 0), (32, 33)))]
+    assert "10x100 → 32x35: pad axis 0: 11 + 11; crop axis 1: 32 + 33 (before + after)." in found._repr_html_()

@@ -211,8 +211,8 @@ class Understood:
                 words.append(text)
             else:
                 options += self._option(text, rest, known)
-        words, more = self._words(words, known)
         options = self._completed(options, words)
+        words, more = self._words(words, known)
         return [*options, *more, "--", *words] if words else [*options, *more]
 
     def _option(self, text: str, rest: Iterator[str], known: dict[str, bool]) -> list[str]:
@@ -297,15 +297,16 @@ class Understood:
         """The options, once it is clear that no shape was typed in several words.
 
         Raises:
-            RfcalcError: ``--input 3 224 224``.
+            RfcalcError: ``--input 3 224 224``, ``--near 350 525``.
         """
         rest = [word for word in words if word.isdecimal()]
-        for name in ("--input", "-i"):
+        for name in ("--input", "-i", "--near", "--tile", "--tiles"):
             if name in options[:-1] and rest and words[-len(rest) :] == rest:
                 first = options[options.index(name) + 1].strip("()[], ")
                 if first.isdecimal():
                     raise RfcalcError(
-                        f"{name} takes one word", fix=f"write {name} {'x'.join([first, *rest])}, channels first"
+                        f"{name} takes one word",
+                        fix=f"write {name} {'x'.join([first, *rest])}{', channels first' if 'i' in name[:3] else ''}",
                     )
         return options
 

@@ -111,7 +111,7 @@ class Sizes:
         if rank == 0:
             raise RfcalcError(f"the input {inputs[0]} has no spatial axes", fix="a flat vector has one size only")
         if near is not None and len(near) != rank:
-            meant = "x".join([str(near[0] if len(near) == 1 else 350)] * rank)
+            meant = "x".join(map(str, _meant(near, inputs[0])))
             raise RfcalcError(
                 f"--near {'x'.join(map(str, near))} has {plural(len(near), 'size')}",
                 why=f"the input {inputs[0]} has {plural(rank, 'spatial axis', 'spatial axes')}",
@@ -426,6 +426,13 @@ class Sizes:
         from rfcalc.plan.sizes_shown import document
 
         return document(self)
+
+
+def _meant(near: Sequence[int], x: Shape) -> Sequence[int]:
+    """What sizes of too many or too few axes are likely to mean: without the channels, or all sides alike."""
+    if len(near) > x.rank:
+        return near[-x.rank :] if near[0] in (1, 3, x.channels) else near[: x.rank]
+    return (near[0],) * x.rank
 
 
 def _one(values: dict[str, str | None]) -> Any:
