@@ -38,6 +38,34 @@ class Flat(nn.Sequential):
 """
 
 
+PADDED = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool, self.up, self.c = nn.MaxPool2d(2), nn.Upsample(scale_factor=2), nn.Conv2d(6, 1, 1)
+        self.deeper = nn.MaxPool2d(4)
+    def forward(self, x):
+        y = self.up(self.pool(x))
+        for axis in (-1, -2):
+            if y.shape[axis] != x.shape[axis]:
+                missing = [0, x.shape[axis] - y.shape[axis]]
+                y = F.pad(y, [*missing, 0, 0] if axis == -1 else [0, 0, *missing], mode="replicate")
+        return self.c(torch.cat([x, y], 1)), self.deeper(self.pool(x))
+"""
+
+
+def test_sizes_that_are_refused_on_several_ways_are_told_at_once(tmp_path: Path, capsys: Any) -> None:
+    """MONAI's UNet++ told "4 only; 5 only; 6 only; 7 only", a size for each way."""
+    (tmp_path / "net.py").write_text(PADDED)
+    assert run(["sizes", f"{tmp_path / 'net.py'}:Padded", "--input", "3x32x32"]) == 0
+    told = capsys.readouterr().out
+    assert "every size from 8 on" in told and "2 … 7 only" in told and "only;" not in told
+
+
 def test_errors_of_code_tell_the_valid_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text(REFUSING)
     target = f"{tmp_path / 'net.py'}:"

@@ -35,11 +35,12 @@ ALIASES = {
     **dict.fromkeys(
         ("plot", "visualize", "visualise", "view", "picture", "graph", "diagram"), "rfcalc draw NETWORK -o net.svg"
     ),
-    **dict.fromkeys(
-        ("size", "divisible", "divisor", "padding-size", "pad", "valid-sizes", "resize"), "rfcalc sizes NETWORK"
-    ),
+    **dict.fromkeys(("size", "divisible", "divisor", "padding-size", "pad", "valid-sizes"), "rfcalc sizes NETWORK"),
+    **dict.fromkeys(("valid", "padding", "crop", "multiple", "multiples", "minimum", "resize"), "rfcalc sizes NETWORK"),
     **dict.fromkeys(("anchor", "anchors", "centers", "centres", "strides", "alignment"), "rfcalc grid NETWORK"),
-    **dict.fromkeys(("tiles", "tiling", "halo", "overlap", "patches"), "rfcalc tile NETWORK --input 3x4096x4096"),
+    **dict.fromkeys(
+        ("tiles", "tiling", "halo", "overlap", "patches", "stitch", "seams"), "rfcalc tile NETWORK --input 3x4096x4096"
+    ),
     **dict.fromkeys(("latency", "streaming", "lookahead"), "rfcalc stream NETWORK --input 1x16000"),
     **dict.fromkeys(("vram", "mem", "gpu", "batch-size", "checkpointing"), "rfcalc memory NETWORK"),
     "lint": "rfcalc design --lint NETWORK",
