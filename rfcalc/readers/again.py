@@ -187,12 +187,12 @@ def _other_answers(
         raise untold(called(network), "it asks something else of lengths at other sizes")
     try:
         nothing_lost([w for _, w in asked])
-        checks = checks or unanswered([r for r, _ in asked], [w for _, w in asked])
+        told = unanswered([r for r, _ in asked], [w for _, w in asked])
     except Unfollowed as unfollowed:
         raise untold(called(network), unfollowed.why, unfollowed.node) from None
     confirmed: Read = []
     for inputs, one in other_answers(
-        target, network, base, Following(found.network, found.rules, found.guards, checks), every=True
+        target, network, base, Following(found.network, found.rules, found.guards, checks or told), every=True
     ):
         confirm(called(network), found, inputs, one, made)
         if isinstance(one, Reading):

@@ -12,7 +12,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
-from rfcalc.plan.asked import nothing_lost
+from rfcalc.plan.asked import UNKNOWN, nothing_lost
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay, Solved
 from rfcalc.plan.regrouping import is_view, may_be_nothing
@@ -69,6 +69,8 @@ def other_answers(
                 n = _taken(unasked, base, varied, c)
             except (RfcalcError, Undecided):
                 n = None
+            if every and c.error.number >= UNKNOWN:
+                raise untold(called(network), f"what it makes of a length is not followed: {c.error.what}")
             key = axis, c.error.number, n is not None, (c.first if n is None else n) > own
             if key in tried:
                 continue

@@ -354,11 +354,12 @@ class _Ways:
         return way._replace(following=way.following.refusing(number))
 
     def _layers(self, way: Way, c: Class) -> list[Left]:
-        """What the layers of a way say of sizes with another number than is the same in all readings of it, which is no
-        question, if they refuse all of these sizes."""
-        taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        """What the layers of a way say of sizes for which a table is too short, whose parts they follow, if they refuse
+        all of these sizes."""
+        asked = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]]
         assert isinstance(c.error, OtherWay)
-        if c.error.number < len(taken):
+        number = c.error.number - len(asked.conditions) - len(asked.given)
+        if not (0 <= number < len(asked.whole) and asked.whole[number].made.how == "<="):
             return []
         known = way.following
         unasked = Following(known.network, known.rules, known.guards)
