@@ -34,7 +34,9 @@ def lengths_of(graph: Builder, x: Value) -> list[Any]:
         return graph.lengths[x]
     number = len(watched.maps)
     watched.maps.append((graph.step, x))
-    return [n if i == x.batch else Length(n, Asked(graph.step, n, number, i)) for i, n in enumerate(x.dims)]
+    found = [n if i == x.batch else Length(n, Asked(graph.step, n, number, i)) for i, n in enumerate(x.dims)]
+    graph.lengths[x] = found
+    return found
 
 
 def gives(graph: Builder, values: Iterable[Any]) -> Any:

@@ -289,6 +289,16 @@ def _over(a: Any, b: Any) -> Any:
     return -found if negative else found
 
 
+def _rest(a: Any, b: Any) -> Any:
+    if type(a) is not int or type(b) is not Length:
+        return a % b
+    if a >= 0 and b > a:
+        return a
+    if a < 0 and b >= -a:
+        return b + a
+    return a % plain(b) if b == plain(b) else None
+
+
 def _size(value: Any) -> Any:
     return -value if is_negative(value) else value
 
@@ -314,6 +324,7 @@ PAIR: dict[str, Callable[[Any, Any], Any]] = {
     **PAIRS,
     "Mul": _times,
     "Div": _over,
+    "Mod": _rest,
     "Min": _smaller,
     "Max": _larger,
 }
@@ -324,10 +335,19 @@ def reshaped_to(x: Sequence[Any], target: Sequence[Any], allow_zero: bool) -> li
     found = [x[i] if type(t) is int and t == 0 and not allow_zero else t for i, t in enumerate(target)]
     gaps = [i for i, t in enumerate(found) if type(t) is int and t == -1]
     if gaps:
-        known = math.prod(found[: gaps[0]] + found[gaps[0] + 1 :])
-        every = math.prod(x)
-        if every % known == 0:
-            found[gaps[0]] = every // known
+        others: list[Any] = []
+        every = list(x)
+        for one in found[: gaps[0]] + found[gaps[0] + 1 :]:  # without what stands on both sides
+            same = next((i for i, n in enumerate(every) if made_of(n) == made_of(one)), None)
+            if same is None:
+                others.append(one)
+            else:
+                del every[same]
+        known, whole = math.prod(others), math.prod(every)
+        if plain(known) == plain(whole):
+            found[gaps[0]] = 1 if known == whole else -1  # which is asked: a batch of one, mostly
+        elif whole % known == 0:
+            found[gaps[0]] = whole // known
     return found
 
 
