@@ -330,6 +330,18 @@ PAIR: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def places(reader: Reader, n: Any, index: Sequence[int]) -> None:
+    """Note what is asked where positions are picked: that the axis has them, and where those from the end are."""
+    if type(n) is not Length or not index:
+        return
+    if not n > max(*index, -1 - min(index)):
+        return
+    behind = [i for i in index if i < 0]
+    gives(reader, [n + i + end for i in behind for end in (0, 1)])
+    if 0 < len(behind) < len(index):  # how far apart they are
+        lose(n.made)
+
+
 def reshaped_to(x: Sequence[Any], target: Sequence[Any], allow_zero: bool) -> list[Any]:
     """What Reshape makes of a map, from lengths: the target is a fit one."""
     found = [x[i] if type(t) is int and t == 0 and not allow_zero else t for i, t in enumerate(target)]
