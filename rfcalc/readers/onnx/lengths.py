@@ -207,14 +207,16 @@ def _asked(reader: Reader, node: Node, entries: Sequence[Any], made: Sequence[Co
         return None
     found: list[Const] = []
     for const, told_ in zip(made, values, strict=True):
-        if told_ is None or const.values is None or [_plain(v) for v in told_] != list(const.values):
+        if told_ is None or const.values is None or [_plain(v, const.dtype) for v in told_] != list(const.values):
             return None
         found.append(const.noting(tuple(told_)) if any(type(v) in (Length, Share) for v in told_) else const)
     return found
 
 
-def _plain(value: Any) -> Any:
-    return value.value if type(value) is Share else plain(value)
+def _plain(value: Any, dtype: int) -> Any:
+    if type(value) is Share:
+        return single(value.value) if dtype == 1 else value.value
+    return plain(value)
 
 
 def _pairwise(node: Node, entries: Sequence[Any], made: Const) -> tuple[Any, ...]:
@@ -318,6 +320,11 @@ def _of_two(how: str, a: Any, b: Any) -> Any:
         raise TypeError("a fraction")
     found = (min if how == "min" else max)(plain(a), plain(b))
     return Length(found, Expression(how, made_of(a), made_of(b)))
+
+
+def more(value: Any) -> Any:
+    """A length, or 0 where it is negative."""
+    return _larger(value, 0)
 
 
 PAIR: dict[str, Callable[[Any, Any], Any]] = {

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import plain
+from rfcalc.core.lengths import as_written, plain
 from rfcalc.core.size import prod
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.heard import clipped
@@ -273,4 +273,5 @@ def pad(reader: Reader, node: Node) -> None:
     if mode is None:
         raise RfcalcError(f"there is no mode {node.attributes.get('mode')!r}")
     pairs = [amounts.get(i, (0, 0)) for i in range(rank)]
-    reader.give(node, padded(reader.graph, x, pairs, mode) if any(p != (0, 0) for p in pairs) else x)
+    kept = as_written()  # at other sizes it may be more than nothing
+    reader.give(node, padded(reader.graph, x, pairs, mode) if kept or any(p != (0, 0) for p in pairs) else x)
