@@ -52,7 +52,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     half = [min(n, n // 2 + 11 * axis) - n for axis, n in enumerate(sizes)]
     least = [min(n, 1 + axis) - n for axis, n in enumerate(sizes)]
     for deltas in (*LONGER, half, least, LONGEST):
-        if deltas is LONGEST and len(taken) > 2:
+        if deltas is LONGEST and len(taken) + len(target.fitted) > 2:
             break
         while dims_of(inputs := longer(base, deltas, guards)) not in tried:
             tried.add(dims_of(inputs))
@@ -69,7 +69,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     try:
         explained("code", base, guards, [i for i, _ in taken], refused)
         for _ in range(MOST_TURNS):
-            mine = [r for _, r in taken]
+            fitted = [(i, target.fitted[dims_of(i)]) for i, _ in refused if dims_of(i) in target.fitted]
+            mine = [r for _, r in taken + fitted]
             if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
                 return None
             rules = follow(mine, [r.network.source.heard for r in mine])
@@ -87,6 +88,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                         refused.append((inputs, read))
             for inputs, read in taken:
                 agrees("code", found, read, inputs, made)
+            for inputs, read in fitted:
+                agrees("code", found, read, inputs, forward(found.at(inputs), inputs))
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
             checks = {p: [*rules.checks.get(p, ()), *rules.implied.get(p, ())] for p in {*rules.checks, *rules.implied}}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.fitting import fitting
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
@@ -24,6 +25,7 @@ class Known:
         self.target = target
         self.readings: dict[Any, Reading | RfcalcError] = {}
         self.heard: dict[Any, Watched] = {}
+        self.fitted: dict[Any, Reading] = {}  # of sizes that only the weights of linear layers refuse: as if they fitted
 
     def has(self, first: Reading) -> None:
         """Note what was read first, and what was heard then, if its code was watched."""
@@ -36,11 +38,16 @@ class Known:
         """The reading at some sizes, or why there is none."""
         sizes = dims_of(inputs)
         if sizes not in self.readings:
-            with watched() as heard:
+            with watched() as heard, fitting() as unfit:
                 try:
-                    self.readings[sizes] = read(self.target, network, inputs)
+                    self.readings[sizes] = found = read(self.target, network, inputs)
+                    if unfit.since is not None:
+                        self.fitted[sizes] = found
                 except RfcalcError as error:
                     self.readings[sizes] = error
+            if unfit.since is not None:
+                self.readings[sizes] = RfcalcError("the weights of a linear layer are for another number of features")
+                self.readings[sizes].reached = unfit.since
             self.heard[sizes] = heard
         return self.readings[sizes]
 
