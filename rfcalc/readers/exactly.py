@@ -24,7 +24,7 @@ from rfcalc.readers.confirming import (
     other_answers,
 )
 from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
-from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
+from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past, stopped_before
 
 # By how much the axes are longer; what rounds differs from axis to axis in the second one, at most strides.
 LONGER = ((32, 64, 96), (31, 42, 53))
@@ -141,6 +141,9 @@ def _way(reading: Reading) -> tuple[Any, ...]:
 
 
 def _unlike(network: Network, found: Following, inputs: Sequence[Shape], made: Shaped, error: RfcalcError) -> bool:
-    """Whether sizes that are refused are told to be taken, or to be refused by a node behind which the code got."""
+    """Whether sizes that are refused are told to be taken, or to be refused by a node behind which the code got, or to
+    which it did not get."""
     refusal = predicted(found, inputs, made)
-    return not isinstance(refusal, RfcalcError) or ran_past(network, error, refusal.where)
+    if not isinstance(refusal, RfcalcError) or ran_past(network, error, refusal.where):
+        return True
+    return not deliberate(error) and stopped_before(network, error, refusal.where)

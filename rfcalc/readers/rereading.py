@@ -114,6 +114,14 @@ def ran_past(network: Network, error: RfcalcError, node: str | None) -> bool:
     return ran and not inside and not deliberate(error)  # on purpose: told before the code compares it
 
 
+def stopped_before(network: Network, error: RfcalcError, node: str | None) -> bool:
+    """Whether code was stopped at an operator of an earlier node than the one that is told to refuse it: that one was
+    told to take what it does not, and what comes later only hides it."""
+    steps = getattr(network.source, "steps", {})
+    mine, reached = steps.get(node, -1), error.reached
+    return reached is not None and mine > min([step for step in steps.values() if step >= reached], default=mine)
+
+
 def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], made: Shaped) -> None:
     """Refuse rules that predict other outputs than a reading has."""
     shapes = predicted(found, inputs, made)
