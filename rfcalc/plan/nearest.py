@@ -8,6 +8,8 @@ from typing import NamedTuple
 from rfcalc.core.syntax import runs
 from rfcalc.plan.formulas import Congruence
 
+SOME_RUNS = 4  # of sizes below a bound
+
 
 class Near(NamedTuple):
     """The valid size that is nearest to one that was asked for, and what is added to each side, or removed."""
@@ -26,6 +28,7 @@ def told(valid: Congruence) -> str:
     >>> told(Congruence(None, 1, (), (224, 225, 226)))
     '224 … 226 only'
     """
+    valid, without = _begun_earlier(valid)
     below = runs_told(valid.below)
     if valid.start is None:
         return f"{below} only" if below else "none"
@@ -37,7 +40,26 @@ def told(valid: Congruence) -> str:
         text = f"{valid.modulus}k + {valid.rests[0]}, from {valid.start} on"
     else:
         text = f"n mod {valid.modulus} in {runs_told(valid.rests)}, from {valid.start} on"
-    return text + (f", and {below}" if below else "")
+    text += f", but not {runs_told(without)}" if without else ""
+    return text + (f"{';' if without else ','} and {below}" if below else "")
+
+
+def _begun_earlier(valid: Congruence) -> tuple[Congruence, list[int]]:
+    """The same sizes with a smaller bound and some that are taken out, where that is much shorter.
+
+    >>> _begun_earlier(Congruence(48, 8, (0,), (3, 8, 16, 24, 40)))
+    (Congruence(start=8, modulus=8, rests=(0,), below=(3,)), [32])
+    """
+    if valid.start is None or len(runs(valid.below)) < SOME_RUNS:
+        return valid, []
+    least, found = len(runs(valid.below)) - 1, (valid, list[int]())
+    there = set(valid.below)
+    for start in (n for n in valid.below if n % valid.modulus in valid.rests):
+        pattern = {n for n in range(start, valid.start) if n % valid.modulus in valid.rests}
+        without, below = sorted(pattern - there), sorted(there - pattern)
+        if (count := len(runs(without)) + len(runs(below))) < least:
+            least, found = count, (valid._replace(start=start, below=tuple(below)), without)
+    return found
 
 
 def runs_told(numbers: Sequence[int]) -> str:
