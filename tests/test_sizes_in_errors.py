@@ -38,6 +38,34 @@ class Flat(nn.Sequential):
 """
 
 
+PADDED = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool, self.up, self.c = nn.MaxPool2d(2), nn.Upsample(scale_factor=2), nn.Conv2d(6, 1, 1)
+        self.deeper = nn.MaxPool2d(4)
+    def forward(self, x):
+        y = self.up(self.pool(x))
+        for axis in (-1, -2):
+            if y.shape[axis] != x.shape[axis]:
+                missing = [0, x.shape[axis] - y.shape[axis]]
+                y = F.pad(y, [*missing, 0, 0] if axis == -1 else [0, 0, *missing], mode="replicate")
+        return self.c(torch.cat([x, y], 1)), self.deeper(self.pool(x))
+"""
+
+
+def test_sizes_that_are_refused_on_several_ways_are_told_at_once(tmp_path: Path, capsys: Any) -> None:
+    """MONAI's UNet++ told "4 only; 5 only; 6 only; 7 only", a size for each way."""
+    (tmp_path / "net.py").write_text(PADDED)
+    assert run(["sizes", f"{tmp_path / 'net.py'}:Padded", "--input", "3x32x32"]) == 0
+    told = capsys.readouterr().out
+    assert "every size from 8 on" in told and "2 … 7 only" in told and "only;" not in told
+
+
 def test_errors_of_code_tell_the_valid_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text(REFUSING)
     target = f"{tmp_path / 'net.py'}:"
@@ -78,3 +106,27 @@ def test_text_that_is_pasted_and_export(tmp_path: Path, capsys: pytest.CaptureFi
     written = tmp_path / "unet.toml"
     assert run(["export", "unet-padded", "--input", "1x350x525", "--output", str(written)]) == 2
     assert "multiples of 16; nearest 352x528" in capsys.readouterr().err and not written.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "fix"),
+    [
+        ("unet --near 350", "write 350x350, without the channels"),
+        ("unet --near 3x350x525", "write 350x525, without the channels"),
+        ("unet --near 350x525x3", "write 350x525, without the channels"),
+        ("wavenet --near 100x100", "write 100, without the channels"),
+        ("unet --near 350 525", "write --near 350x525"),
+        ("unet --near 0x5", 'near="350x525"'),
+        ("unet --near axb", 'near="350x525"'),
+    ],
+)
+def test_near_as_people_mistype_it(typed: str, fix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sizes", *typed.split()]) == 2
+    told = capsys.readouterr()
+    assert fix in told.err and not told.out
+
+
+def test_near_pads_one_axis_and_crops_another_where_neither_does_for_all() -> None:
+    found = rfcalc.sizes("lenet5", near="10x100")
+    assert [(n.valid, n.pad, n.crop) for n in found.near] == [((32, 35), ((11, 11), (0, 0)), ((0, 0), (32, 33)))]
+    assert "10x100 → 32x35: pad axis 0: 11 + 11; crop axis 1: 32 + 33 (before + after)." in found._repr_html_()

@@ -47,17 +47,14 @@ class Watched(NamedTuple):
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
     places: dict[tuple[int, int], tuple[str, int]]  # of a map that was asked, and its axis: the node's name, and axis
     whole: list[Given]  # whether slices ended where their map does: one that takes everything leaves no trace
+    standing: list[str]  # where a file asks: the operator that is being read; empty where code does
+    sized: bool = False  # whether only sizes are asked, so that what is given as a size is told as one
     as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
-        self.hanging.clear()
-        self.alive.clear()
-        self.maps.clear()
-        self.places.clear()
-        self.whole.clear()
-        self.conditions.clear()
-        self.given.clear()
-        self.lost.clear()
+        kept: tuple[Any, ...] = (self.conditions, self.given, self.lost, self.hanging, self.alive, self.maps)
+        for each in (*kept, self.places, self.whole, self.standing):
+            each.clear()
 
     def ran(self, since: int, until: int) -> None:
         """Note how many operators had run when the calls were done that were given something `since`."""
@@ -87,9 +84,9 @@ _noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing
 
 
 @contextmanager
-def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
+def watched(framework: str = "torch", as_written: bool = False, sized: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, {}, set(), [], {}, [], as_written)
+    found = Watched([], [], [], framework, {}, set(), [], {}, [], [], sized, as_written)
     token = _watching.set(found)
     try:
         yield found
@@ -453,6 +450,9 @@ def _caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
 
 
 def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
+    watched = watching()
+    if watched is not None and watched.standing:
+        return watched.standing[-1]
     frame = _caller(others)
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
 

@@ -69,16 +69,20 @@ def runs_told(numbers: Sequence[int]) -> str:
 
 
 def nearest(asked: Sequence[int], valid: Sequence[Congruence]) -> tuple[Near, ...]:
-    """The nearest valid sizes to those asked for: by padding, then by cropping; one entry where they are valid.
+    """The nearest valid sizes to those asked for: by padding, then by cropping; one entry where they are valid. Where
+    neither does for all axes, each is padded, or else cropped.
 
     >>> c = Congruence(32, 32, (0,), ())
     >>> [n.valid for n in nearest((350, 512), (c, c))]
     [(352, 512), (320, 512)]
+    >>> c = Congruence(None, 1, (), (32, 33, 34, 35))
+    >>> [n.valid for n in nearest((10, 100), (c, c))]
+    [(32, 35)]
     """
     found: list[Near] = []
-    for choose in (Congruence.up, Congruence.down):
+    for choose in (Congruence.up, Congruence.down, _either):
         sizes = [size for c, n in zip(valid, asked, strict=True) if (size := choose(c, n)) is not None]
-        if len(sizes) < len(asked):
+        if len(sizes) < len(asked) or (found and choose is _either):
             continue
         pad, crop = [], []
         for n, size in zip(asked, sizes, strict=True):
@@ -91,6 +95,11 @@ def nearest(asked: Sequence[int], valid: Sequence[Congruence]) -> tuple[Near, ..
     return tuple(found)
 
 
+def _either(valid: Congruence, n: int) -> int | None:
+    larger = valid.up(n)
+    return valid.down(n) if larger is None else larger
+
+
 def near_told(asked: Sequence[int], found: Sequence[Near]) -> list[str]:
     name = "x".join(map(str, asked))
     if not found:
@@ -100,8 +109,9 @@ def near_told(asked: Sequence[int], found: Sequence[Near]) -> list[str]:
         size = "x".join(map(str, near.valid))
         if near.valid == tuple(asked):
             return [f"{name} is valid."]
-        added = near.pad if any(map(any, near.pad)) else near.crop
-        verb = "pad" if added is near.pad else "crop"
-        sides = ", ".join(f"axis {i}: {a} + {b}" for i, (a, b) in enumerate(added) if a or b)
-        lines.append(f"{name} → {size}: {verb} {sides} (before + after).")
+        changes = []
+        for verb, sides in (("pad", near.pad), ("crop", near.crop)):
+            told_ = ", ".join(f"axis {i}: {a} + {b}" for i, (a, b) in enumerate(sides) if a or b)
+            changes += [f"{verb} {told_}"] if told_ else []
+        lines.append(f"{name} → {size}: {'; '.join(changes)} (before + after).")
     return lines

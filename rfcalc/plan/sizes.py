@@ -111,7 +111,7 @@ class Sizes:
         if rank == 0:
             raise RfcalcError(f"the input {inputs[0]} has no spatial axes", fix="a flat vector has one size only")
         if near is not None and len(near) != rank:
-            meant = "x".join([str(near[0] if len(near) == 1 else 350)] * rank)
+            meant = "x".join(map(str, _meant(near, inputs[0])))
             raise RfcalcError(
                 f"--near {'x'.join(map(str, near))} has {plural(len(near), 'size')}",
                 why=f"the input {inputs[0]} has {plural(rank, 'spatial axis', 'spatial axes')}",
@@ -189,7 +189,7 @@ class Sizes:
             name, what, why = _why(self.following, self.concrete(axis, least), position, self._walked)
             endless = any(c.last is None for c in refusing)
             told = f"{what} ({why})" if why else what
-            found.append((not endless, Refused(least, name, told, _classes_told(refusing), why or what)))
+            found.append((not endless, Refused(least, name, told, classes_told(refusing), why or what)))
         return tuple(refused for _, refused in sorted(found))
 
     def output(self, axis: int) -> dict[str, str | None]:
@@ -428,6 +428,13 @@ class Sizes:
         return document(self)
 
 
+def _meant(near: Sequence[int], x: Shape) -> Sequence[int]:
+    """What sizes of too many or too few axes are likely to mean: without the channels, or all sides alike."""
+    if len(near) > x.rank:
+        return near[-x.rank :] if near[0] in (1, 3, x.channels) else near[: x.rank]
+    return (near[0],) * x.rank
+
+
 def _one(values: dict[str, str | None]) -> Any:
     return next(iter(values.values())) if len(values) == 1 else values
 
@@ -460,7 +467,7 @@ def _why(following: Following, inputs: Sequence[Shape], position: int, made: Sha
     return name, "it is refused", ""
 
 
-def _classes_told(refusing: Sequence[Class]) -> str:
+def classes_told(refusing: Sequence[Class]) -> str:
     """The sizes that are refused, in words."""
     return told(congruence([c._replace(error=None) for c in refusing]))
 

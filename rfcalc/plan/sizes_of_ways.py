@@ -16,7 +16,7 @@ from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.sizes import Joint, Refused, Sizes, Trained
+from rfcalc.plan.sizes import Joint, Refused, Sizes, Trained, classes_told
 from rfcalc.plan.solving import Axis, Class, congruence
 from rfcalc.plan.unseen import Piece, Unclear, unseen_told
 
@@ -112,17 +112,18 @@ class SizesOfWays(Sizes):
         return tuple(range(len(self.network.outputs)))
 
     def refused(self, axis: int) -> tuple[Refused, ...]:
-        """Each node that refuses sizes of an axis, on any way, with the smallest one."""
+        """Each node that refuses sizes of an axis, on any way, with the smallest one; first those without a largest."""
         found: dict[str, Refused] = {}
+        refusing: dict[str, list[Class]] = {}
         for way in self.ways[axis]:
+            network = way.following.network
+            for c in way.axes[axis].found:
+                if c.position is not None:
+                    refusing.setdefault(network.nodes[c.position - network.arity].name, []).append(c)
             for r in way.refused(axis):
-                known = found.get(r.node)
-                if known is None:
-                    found[r.node] = r
-                else:
-                    least = min(known, r, key=lambda x: x.size)
-                    found[r.node] = least._replace(sizes=f"{known.sizes}; {r.sizes}")
-        return tuple(found.values())
+                found[r.node] = min(found.get(r.node, r), r, key=lambda x: x.size)
+        told = [r._replace(sizes=classes_told(refusing[node])) for node, r in found.items()]
+        return tuple(sorted(told, key=lambda r: (all(c.last is not None for c in refusing[r.node]), r)))
 
     def unseen(self, axis: int) -> dict[str, str | None]:
         """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""

@@ -13,6 +13,7 @@ from rfcalc.report.document import Cell, Column, Document, Sentences, Table, Tab
 
 if TYPE_CHECKING:
     from rfcalc.plan.sizes import Refused, Sizes, Trained
+    from rfcalc.plan.solving import Axis
 
 MOST_REFUSED = 8  # nodes that refuse
 MOST_NAMED = 3  # nodes that refuse in training
@@ -29,8 +30,9 @@ def document(found: Sizes) -> Document:
     refused: dict[tuple[str, str], tuple[Refused, list[int]]] = {}
     for i, solved in enumerate(found.axes):
         lengths, counts = found.output(i), found.unseen(i)
+        kept = {name for name, p in zip(lengths, found.outputs, strict=True) if _kept(found, solved, p)}
         for name, length in lengths.items():
-            figures = (length or "–", counts[name] or "–")
+            figures = (length or ("not told" if name in kept else "–"), counts[name] or "not told")
             several[name].setdefault(figures, []).append(i)
         lines.setdefault((told(solved.valid), *(figures if single else ())), []).append(i)
         for r in found.refused(i):
@@ -59,6 +61,11 @@ def document(found: Sizes) -> Document:
         listed = ", ".join(fixed[:MOST_NAMED])
         notes.append(f"Sizes written into the network as numbers, whatever the input: {listed}{more}.")
     return Document(f"valid sizes of {found.target}", tuple(sections), (*notes, *found.assumptions), found.to_dict)
+
+
+def _kept(found: Sizes, solved: Axis, position: int) -> bool:
+    """Whether an output has the axes of the input."""
+    return any(c.shapes[position].rank == found.inputs[0].rank for c in solved.taken)
 
 
 def _fixed(found: Sizes) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError, UnknownSize, plural
 from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
@@ -22,7 +22,7 @@ from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted, turns
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
-from rfcalc.readers.rereading import predicted, ran_past, read, untold
+from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
@@ -71,9 +71,9 @@ def sizes_of_ways(
     try:
         found, count = ways(target, first, inputs)
     except Undecided as undecided:
-        raise untold("code", str(undecided)) from None
-    several = max(map(len, found))
-    told = f"the code was read at {plural(count, 'size')}; it takes up to {plural(several, 'way')} along an axis"
+        raise untold(called(network), str(undecided)) from None
+    several = plural(max(map(len, found)), "way")
+    told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
     return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)
 
@@ -96,6 +96,7 @@ class _Ways:
 
     def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: _Ways | None) -> None:
         self.target, self.network, self.base, self.axis = target, first.network, base, axis
+        self.what = called(first.network)
         size, rank = int(base[0].spatial[axis]), base[0].rank
         self.size: int = size
         self.varied = [(i, axis) for i, x in enumerate(base) if x.rank == rank and x.spatial[axis] == size]
@@ -117,12 +118,14 @@ class _Ways:
     def read(self, n: int) -> Reading | RfcalcError:
         if n not in self.known:
             if self.count >= MOST_READ:
-                raise untold("code", f"it takes more ways than {MOST_READ} readings tell apart")
+                raise untold(self.what, f"it takes more ways than {MOST_READ} readings tell apart")
             self.count += 1
             inputs = self.inputs(n)
-            with watched("torch", as_written=True) as asked:
+            with watched("torch", as_written=True, sized=True) as asked:
                 try:
                     self.known[n] = read(self.target, self.network, inputs)
+                except UnknownSize as error:
+                    raise unknown(self.what, error, inputs) from None
                 except RfcalcError as error:
                     self.known[n] = error
             self.asked[n] = asked
@@ -141,15 +144,15 @@ class _Ways:
         found: list[Way] = []
         while self.left:
             if len(found) > MOST_WAYS:
-                raise untold("code", f"it takes more than {MOST_WAYS} ways")
+                raise untold(self.what, f"it takes more than {MOST_WAYS} ways")
             n = self._first()
             least = min([_size(part, part.values.first) for part, *_ in self.left if _holds(part, n)])
             if least > MOST_FAR:
-                raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
+                raise untold(self.what, f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
         first, *others = [given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
         if any(other != first for other in others):
-            raise untold("code", "at some sizes it gives back more maps, or maps of more axes, than at others")
+            raise untold(self.what, "at some sizes it gives back more maps, or maps of more axes, than at others")
         return found
 
     def _first(self) -> int:
@@ -176,7 +179,8 @@ class _Ways:
                 other = _size(mine.part, mine.part.values.first + more)
                 if _holds(mine.part, other) and not isinstance(self.read(other), RfcalcError):
                     return self._next(other)
-            raise untold("code", f"{self.inputs(n)[0]} is refused by a condition that is not followed: {_brief(error)}")
+            size = self.inputs(n)[0]
+            raise untold(self.what, f"{size} is refused by a condition that is not followed: {brief(error)}")
         alike = [left for left in self.left if left.way is mine.way and left.position == mine.position]
         multiples = [times * self.size // 2 for times in MULTIPLES]
         tried = dict.fromkeys((n, *_spread([left.part for left in alike]), *multiples))
@@ -196,7 +200,8 @@ class _Ways:
         if position is not None and isinstance(taken, Reading):
             name = way.following.network.nodes[position - way.following.network.arity].name
             if ran_past(taken.network, error, name):
-                raise untold("code", f"it refuses {self.inputs(n)[0]} later than its layers do: {_brief(error)}", name)
+                size = self.inputs(n)[0]
+                raise untold(self.what, f"it refuses {size} later than its layers do: {brief(error)}", name)
 
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run."""
@@ -225,10 +230,10 @@ class _Ways:
             else:
                 more = [*group, at] if self.takes(at, mine) else self._gathered(group, len(group) + 1)
             if len(more) == len(group) or len(more) > MOST_OF_WAY:
-                raise untold("code", why)
+                raise untold(self.what, why)
             group = more
         if not any(_holds(Part(*c[:3]), n) for c in taking):
-            raise untold("code", f"its way at {self.inputs(n)[0]} is not followed")
+            raise untold(self.what, f"its way at {self.inputs(n)[0]} is not followed")
         self.telling[mine] = group
         return self._taken(n, following, found, taking)
 
@@ -342,7 +347,8 @@ class _Ways:
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
             if not rest:
                 break
-        several = len(found) >= min(ENOUGH - 1, len(parts) if all(p.values.single for p in parts) else ENOUGH)
+        there = sum([ENOUGH if p.values.last is None else p.values.last - p.values.first + 1 for p in parts])
+        several = len(found) >= min(ENOUGH - 1, there)
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
@@ -372,7 +378,7 @@ class _Ways:
                 self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
-            raise untold("code", unfollowed.why, unfollowed.node) from None
+            raise untold(self.what, unfollowed.why, unfollowed.node) from None
 
     def _made(self, following: Following, n: int) -> Shaped:
         inputs = self.inputs(n)
@@ -419,7 +425,7 @@ class _Ways:
         if isinstance(told, list) and isinstance(read, Reading) and _alike(following, told, read):
             return ""
         said = told.what if isinstance(told, RfcalcError) else "it is taken"
-        does = _brief(read) if isinstance(read, RfcalcError) else "it is taken"
+        does = brief(read) if isinstance(read, RfcalcError) else "it is taken"
         return f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
 
     def _confirming(self, n: int, taking: Sequence[Class]) -> list[int]:
@@ -498,7 +504,3 @@ def _without(part: Part, n: int) -> Iterator[Part]:
         yield part._replace(values=Range(first, t - 1))
     if last is None or t < last:
         yield part._replace(values=Range(t + 1, last))
-
-
-def _brief(error: RfcalcError) -> str:
-    return (error.why or error.what).split("\n")[0]

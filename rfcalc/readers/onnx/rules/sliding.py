@@ -14,6 +14,7 @@ from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.layers.unpool import MaxUnpool
 from rfcalc.readers.builder.maps import back, mapped
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.onnx.lengths import gives, lengths_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -161,7 +162,7 @@ def conv_transpose(reader: Reader, node: Node) -> None:
     groups = int(node.attributes.get("group", 1))
     if weight.dims[0] != given.dims[1]:
         raise RfcalcError(f"the weights {'x'.join(map(str, weight.dims))} do not fit {given.dims[1]} channels")
-    pads = _transposed_padding(node, given.dims[2:], kernel, stride, dilation, extra)
+    pads = _transposed_padding(reader, node, given, kernel, stride, dilation, extra)
     x, leading = mapped(reader.graph, given, rank)
     layer = ConvTranspose(
         weight.dims[1] * groups,
@@ -177,8 +178,9 @@ def conv_transpose(reader: Reader, node: Node) -> None:
 
 
 def _transposed_padding(
+    reader: Reader,
     node: Node,
-    spatial: tuple[int, ...],
+    x: Value,
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
@@ -187,22 +189,26 @@ def _transposed_padding(
     """What is cut off on each side: given, or so that the output has the size that is asked for."""
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
     rank = len(kernel)
+    spatial = lengths_of(reader, x)[2:]
     wanted = node.attributes.get("output_shape")
     if wanted:
         sizes = tuple(int(v) for v in wanted)[-rank:]
     elif mode in ("SAME_UPPER", "SAME_LOWER"):
-        sizes = tuple(n * s for n, s in zip(spatial, stride, strict=True))
+        sizes = None
     elif mode == "VALID":
         return ((0, 0),)
     else:
         return tuple(short(pairs(numbers(node, "pads", 2 * rank, 0))))
     found = []
-    for n, m, k, s, d, e in zip(spatial, sizes, kernel, stride, dilation, extra, strict=True):
-        total = s * (n - 1) + e + (k - 1) * d + 1 - m
+    for i, (n, k, s, d, e) in enumerate(zip(spatial, kernel, stride, dilation, extra, strict=True)):
+        total = e + (k - 1) * d + 1 - s  # where n times the stride is left
+        if sizes is not None:
+            total = s * (n - 1) + e + (k - 1) * d + 1 - sizes[i]
         if total < 0:
             raise NotUnderstood("its output is larger than what it makes")
         small = total // 2
-        found.append((small, total - small) if mode == "SAME_UPPER" else (total - small, small))
+        cut = (small, total - small) if mode == "SAME_UPPER" else (total - small, small)
+        found.append(gives(reader, cut))
     return tuple(short(tuple(found)))
 
 
