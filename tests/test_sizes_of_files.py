@@ -160,6 +160,33 @@ def resized_where_small(g: Graph) -> str:
     return g.Resize("x", None, None, g.join([1, 2], wanted), mode="nearest")
 
 
+def picked_from_both_ends(g: Graph) -> str:
+    return g.Concat(g.Gather("x", [2, 6], axis=2), g.Gather("x", [-7, -1], axis=2), axis=3)
+
+
+def three_times_to_least(g: Graph) -> str:
+    y = "x"
+    for least in (9, 25, 14):
+        more = g.Max(g.Sub([least], g.sides(y)), [0])
+        y = g.Relu(g.Pad(y, g.join([0, 0, 0, 0, 0, 0], more)))
+    return y
+
+
+def same_lower(g: Graph) -> str:
+    return g.MaxPool(g.conv("x", 4, auto_pad="SAME_LOWER", strides=[3, 3]), kernel_shape=[1, 1])
+
+
+def rounded_up(g: Graph) -> str:
+    sides = g.Cast(g.Ceil(g.Div(g.Cast(g.sides("x"), to=1), [7.0])), to=7)
+    return g.Resize("x", None, None, g.join([1, 2], sides), mode="linear")
+
+
+def rolled_by_a_rest(g: Graph) -> str:
+    rows = g.side("x", 2)
+    start = g.Mod([-3], rows)
+    return g.Concat(g.Slice("x", start, rows, [2]), g.Slice("x", [0], start, [2]), axis=2)
+
+
 def with_its_rows(g: Graph) -> str:
     count = g.Gather(g.Shape("x"), np.int64(2), axis=0)
     rows = g.Reshape(g.Cast(g.Range(np.int64(0), count, np.int64(1)), to=1), [1, 1, -1, 1])
@@ -174,7 +201,8 @@ def normalised_at_one_size(g: Graph) -> str:
 FILES = (
     padded_to_least, padded_to_multiple, in_windows, cut_from_the_end, cut_to_fixed, cut_to_a_square,
     cut_out_of_the_middle, rolled, halves, split_evenly, one_of_two, to_even, resized_by_a_fraction,
-    resized_where_small, with_its_rows,
+    resized_where_small, with_its_rows, picked_from_both_ends, three_times_to_least, same_lower, rounded_up,
+    rolled_by_a_rest,
 )  # fmt: skip
 
 

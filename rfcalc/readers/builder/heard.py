@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcalc.core.expressions import Asked, Expression, Given
-from rfcalc.core.lengths import Length, Watched, plain, watching
+from rfcalc.core.lengths import Length, Watched, made_of, plain, watching
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import Value
 
@@ -34,7 +34,9 @@ def lengths_of(graph: Builder, x: Value) -> list[Any]:
         return graph.lengths[x]
     number = len(watched.maps)
     watched.maps.append((graph.step, x))
-    return [n if i == x.batch else Length(n, Asked(graph.step, n, number, i)) for i, n in enumerate(x.dims)]
+    found = [n if i == x.batch else Length(n, Asked(graph.step, n, number, i)) for i, n in enumerate(x.dims)]
+    graph.lengths[x] = found
+    return found
 
 
 def gives(graph: Builder, values: Iterable[Any]) -> Any:
@@ -80,7 +82,7 @@ def clipped(start: Any, end: Any, n: Any) -> tuple[Any, Any]:
     high = n if type(end) is int and end >= FAR else _from_the_end(end, n)
     some = not (type(high) is int and high < 1)
     high = n if some and high is not n and high >= n else high
-    low = 0 if type(low) is Length and low <= 0 else low  # what takes everything leaves no trace
+    low = 0 if high is n and type(low) is Length and low <= 0 else low  # what takes everything leaves no trace
     return (low, high) if low < high else (0, 0)
 
 
@@ -89,7 +91,7 @@ def _from_the_end(at: Any, n: Any) -> Any:
     if not is_negative(at):
         return at
     at = at + n
-    return 0 if at < 0 else at
+    return Length(max(plain(at), 0), Expression("max", made_of(at), 0)) if type(at) is Length else max(at, 0)
 
 
 def is_negative(value: Any) -> bool:

@@ -207,14 +207,16 @@ def _asked(reader: Reader, node: Node, entries: Sequence[Any], made: Sequence[Co
         return None
     found: list[Const] = []
     for const, told_ in zip(made, values, strict=True):
-        if told_ is None or const.values is None or [_plain(v) for v in told_] != list(const.values):
+        if told_ is None or const.values is None or [_plain(v, const.dtype) for v in told_] != list(const.values):
             return None
         found.append(const.noting(tuple(told_)) if any(type(v) in (Length, Share) for v in told_) else const)
     return found
 
 
-def _plain(value: Any) -> Any:
-    return value.value if type(value) is Share else plain(value)
+def _plain(value: Any, dtype: int) -> Any:
+    if type(value) is Share:
+        return single(value.value) if dtype == 1 else value.value
+    return plain(value)
 
 
 def _pairwise(node: Node, entries: Sequence[Any], made: Const) -> tuple[Any, ...]:
@@ -289,6 +291,16 @@ def _over(a: Any, b: Any) -> Any:
     return -found if negative else found
 
 
+def _rest(a: Any, b: Any) -> Any:
+    if type(a) is not int or type(b) is not Length:
+        return a % b
+    if a >= 0 and b > a:
+        return a
+    if a < 0 and b >= -a:
+        return b + a
+    return a % plain(b) if b == plain(b) else None
+
+
 def _size(value: Any) -> Any:
     return -value if is_negative(value) else value
 
@@ -310,13 +322,31 @@ def _of_two(how: str, a: Any, b: Any) -> Any:
     return Length(found, Expression(how, made_of(a), made_of(b)))
 
 
+def more(value: Any) -> Any:
+    """A length, or 0 where it is negative."""
+    return _larger(value, 0)
+
+
 PAIR: dict[str, Callable[[Any, Any], Any]] = {
     **PAIRS,
     "Mul": _times,
     "Div": _over,
+    "Mod": _rest,
     "Min": _smaller,
     "Max": _larger,
 }
+
+
+def places(reader: Reader, n: Any, index: Sequence[int]) -> None:
+    """Note what is asked where positions are picked: that the axis has them, and where those from the end are."""
+    if type(n) is not Length or not index:
+        return
+    if not n > max(*index, -1 - min(index)):
+        return
+    behind = [i for i in index if i < 0]
+    gives(reader, [n + i + end for i in behind for end in (0, 1)])
+    if 0 < len(behind) < len(index):  # how far apart they are
+        lose(n.made)
 
 
 def reshaped_to(x: Sequence[Any], target: Sequence[Any], allow_zero: bool) -> list[Any]:
@@ -324,10 +354,19 @@ def reshaped_to(x: Sequence[Any], target: Sequence[Any], allow_zero: bool) -> li
     found = [x[i] if type(t) is int and t == 0 and not allow_zero else t for i, t in enumerate(target)]
     gaps = [i for i, t in enumerate(found) if type(t) is int and t == -1]
     if gaps:
-        known = math.prod(found[: gaps[0]] + found[gaps[0] + 1 :])
-        every = math.prod(x)
-        if every % known == 0:
-            found[gaps[0]] = every // known
+        others: list[Any] = []
+        every = list(x)
+        for one in found[: gaps[0]] + found[gaps[0] + 1 :]:  # without what stands on both sides
+            same = next((i for i, n in enumerate(every) if made_of(n) == made_of(one)), None)
+            if same is None:
+                others.append(one)
+            else:
+                del every[same]
+        known, whole = math.prod(others), math.prod(every)
+        if plain(known) == plain(whole):
+            found[gaps[0]] = 1 if known == whole else -1  # which is asked: a batch of one, mostly
+        elif whole % known == 0:
+            found[gaps[0]] = whole // known
     return found
 
 

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import plain
+from rfcalc.core.lengths import as_written, plain
 from rfcalc.core.size import prod
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.heard import clipped
@@ -243,12 +243,10 @@ def gather(reader: Reader, node: Node) -> None:
     shape = () if found is None else found.dims
     axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
     n = x.dims[axis]
-    if any(i < 0 for i in index):
-        size = lengths.lengths_of(reader, x)[axis]
-        lengths.gives(reader, [end for i in index if i < 0 for end in (size + int(i), size + int(i) + 1)])
+    lengths.places(reader, lengths.lengths_of(reader, x)[axis], [int(i) for i in index])
     wanted = [int(i) + (n if i < 0 else 0) for i in index]
     if not wanted or any(not 0 <= i < n for i in wanted):
-        raise RfcalcError(f"an index is outside of an axis of {n}")
+        raise RfcalcError(f"an index is outside of an axis of {n}").by_answer()
     made = picked(reader.graph, x, axis, wanted)
     dims = (*made.dims[:axis], *shape, *made.dims[axis + 1 :])
     if dims != made.dims:
@@ -275,4 +273,5 @@ def pad(reader: Reader, node: Node) -> None:
     if mode is None:
         raise RfcalcError(f"there is no mode {node.attributes.get('mode')!r}")
     pairs = [amounts.get(i, (0, 0)) for i in range(rank)]
-    reader.give(node, padded(reader.graph, x, pairs, mode) if any(p != (0, 0) for p in pairs) else x)
+    kept = as_written()  # at other sizes it may be more than nothing
+    reader.give(node, padded(reader.graph, x, pairs, mode) if kept or any(p != (0, 0) for p in pairs) else x)

@@ -27,11 +27,11 @@ def resize(reader: Reader, node: Node) -> None:
         raise NotUnderstood("its factor does not fit the size, so what it reads is not where the sizes say")
     if node.attributes.get("antialias", 0) or node.attributes.get("exclude_outside", 0):
         raise NotUnderstood("it is smoothed")
-    if sizes == given.dims:
-        reader.give(node, given)
-        return
     factors = [Fraction(m, n) for n, m in zip(given.dims[2:], sizes[2:], strict=True)]
     asked_for = reader.watched is not None and reader.watched.sized and not given_by_factors(reader, node)
+    if sizes == given.dims and not asked_for:
+        reader.give(node, given)
+        return
     whole = all(f.denominator == 1 for f in factors) and not asked_for
     told = [Fraction(3, 2)] * len(factors) if asked_for else factors  # which are whole at some sizes only
     named, corners = _rule(node, mode, told, reader.opset < 11)

@@ -14,7 +14,7 @@ from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.layers.unpool import MaxUnpool
 from rfcalc.readers.builder.maps import back, mapped
 from rfcalc.readers.builder.values import NotUnderstood, Value
-from rfcalc.readers.onnx.lengths import gives, lengths_of
+from rfcalc.readers.onnx.lengths import gives, lengths_of, more
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -43,7 +43,7 @@ def short(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def padding(
-    node: Node, spatial: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    reader: Reader, node: Node, x: Value, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> Any:
     """Padding as a kind takes it: pairs, or SAME (ONNX's SAME_UPPER; SAME_LOWER as numbers for this input)."""
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
@@ -51,8 +51,11 @@ def padding(
     if mode == "SAME_UPPER":
         return "SAME"
     if mode == "SAME_LOWER":
-        totals = [PAD_SAME(n=n, s=s, d=d, k=k) for n, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)]
-        return short(tuple((t - t // 2, t // 2) for t in totals))
+        found = []
+        for n, s, d, k in zip(lengths_of(reader, x)[2:], stride, dilation, kernel, strict=True):
+            total = more((n + s - 1) // s * s - s + d * (k - 1) + 1 - n)
+            found.append(gives(reader, (total - total // 2, total // 2)))
+        return short(tuple(found))
     if mode == "VALID":
         return ((0, 0),)
     if mode != "NOTSET":
@@ -98,7 +101,7 @@ def convolved(reader: Reader, node: Node, weight: Const | None, bias: Const | No
         raise RfcalcError(
             f"the weights {'x'.join(map(str, weight.dims))} in {groups} groups do not fit {given.dims[1]} channels"
         )
-    pads = padding(node, given.dims[2:], kernel, stride, dilation)
+    pads = padding(reader, node, given, kernel, stride, dilation)
     x, leading = mapped(reader.graph, given, rank, merged=groups == 1)
     layer = Conv(
         weight.dims[0],
@@ -220,7 +223,7 @@ def pool(reader: Reader, node: Node) -> None:
         raise RfcalcError("kernel_shape is missing")
     kernel = numbers(node, "kernel_shape", rank, 1)
     stride, dilation = numbers(node, "strides", rank, 1), numbers(node, "dilations", rank, 1)
-    pads = padding(node, given.dims[2:], kernel, stride, dilation)
+    pads = padding(reader, node, given, kernel, stride, dilation)
     x, leading = mapped(reader.graph, given, rank)
     ceil = bool(node.attributes.get("ceil_mode", 0)) and pads != "SAME"
     if node.op == "LpPool" and (pads == "SAME" or any(p for pair in pads for p in pair)):
