@@ -86,12 +86,14 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     known = Reading(network, forward(network, base).shapes)
     at = ", ".join("x".join(map(str, x.dims)) for x in base)
     if step == 1 and not getattr(network.source, "sizes_asked", True) and (count := _confirmed(target, known)):
-        told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
+        told = (
+            f"the {called(network)} was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
+        )
         return Following(network, {}), (told,)
     target.has(known)
     if few and asks and (exact := exactly(target, known, base)) is not None:
         found, count = exact
-        return found, (f"the code was read at {at} and {plural(count, 'further size')}, which agree",)
+        return found, (f"the {called(network)} was read at {at} and {plural(count, 'further size')}, which agree",)
     guards, tried, probed = _guards(target, network, base)
     readings, confirming, refused = _readings(target, known, base, guards, step)
     beyond = [i for i, error in refused if refusal_of(error) and all(passes(g, i) for g in guards)]

@@ -91,13 +91,13 @@ def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
     given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
     found = resolve(target, given).network
     made = forward(found, list(inputs))
-    if called(network) != "code":
+    if getattr(network.source, "built", False):
         _same_weights(network, found, made)
     return Reading(found, made.shapes)
 
 
 def _same_weights(network: Network, found: Network, made: Shaped) -> None:
-    """Refuse sizes at which nodes of a file would need other parameters than it holds.
+    """Refuse sizes at which nodes of a configuration would need other parameters than it was built with.
 
     Raises:
         ShapeError: one does.
