@@ -24,6 +24,12 @@ def caught(net: Any, y: Any, n: int) -> Any:
         return y
 
 
+def written(y: Any, at: slice) -> Any:
+    table = torch.zeros(1, 8, LARGEST)
+    table[..., at] = y
+    return table
+
+
 def caught_behind_a_table(net: Any, y: Any, n: int) -> Any:
     try:
         return y + net.table[..., :n]
@@ -80,6 +86,9 @@ NOT_WRONG: dict[str, Step] = {
     "positions of numbers": lambda net, y, n: y[..., torch.arange(n).gt(75).nonzero().flatten()],
     "numbers in steps of halves": lambda net, y, n: y[..., torch.arange(0, n, 80.5).long()],
     "how many differ": lambda net, y, n: F.pad(y, (0, torch.bincount(torch.arange(n) // 80).shape[0])),
+    "numbers as positions of ones": lambda net, y, n: y + F.one_hot(torch.arange(n), LARGEST).float()[:, :8].T,
+    "written into a table": lambda net, y, n: written(y, slice(None, n)),
+    "written into its end": lambda net, y, n: written(y, slice(LARGEST - n, None)),
     "an error": caught,
     "an error behind a table": caught_behind_a_table,
 }

@@ -14,6 +14,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
@@ -149,7 +150,7 @@ class Disguise(TorchFunctionMode):
     def _cut(self, func: Any, args: Any) -> tuple[Any, ...] | None:
         """The lengths of what is cut out of a table by lengths, or out of what is made of lengths; None where something
         else is done."""
-        if func is not _T.__getitem__ or self.blank(args[0]):
+        if func not in PICKING or self.blank(args[0]):
             return None
         x, at = args[0], args[1] if isinstance(args[1], tuple) else (args[1],)
         if any(isinstance(i, (list, bool, torch.Tensor)) for i in at):
@@ -161,7 +162,8 @@ class Disguise(TorchFunctionMode):
                 for axis in cut_axes(at, x):
                     lose(Asked(len(self.recorder.steps), x.shape[axis]))
             return None
-        return tuple(cut_out(at, lengths if known else tuple(x.shape)))
+        found = tuple(cut_out(at, lengths if known else tuple(x.shape)))
+        return found if func is _T.__getitem__ else None
 
     def _fits(self, func: Any, args: Any, hanging: Any) -> None:
         """Note that what is picked from a table by lengths lies in it: whether lengths are no larger than the table."""
@@ -169,6 +171,7 @@ class Disguise(TorchFunctionMode):
             return
         known = {length.made: length for length in parts_of(hanging)}
         counts = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
+        counts |= dict.fromkeys(n for n in args[1:2] if func is F.one_hot and type(n) is int and n > 0)
         _ = all(length <= n for n in counts for length in known.values())  # no more is asked behind what does not fit
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
