@@ -105,8 +105,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                 agrees(called(network), found, read, inputs, forward(found.at(inputs), inputs))
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
-            checks = {p: [*rules.checks.get(p, ()), *rules.implied.get(p, ())] for p in {*rules.checks, *rules.implied}}
-            checked = Following(rules.network, rules.rules, guards, checks)
+            checked = Following(rules.network, rules.rules, guards, rules.questions)
             told, confirmed = True, 0
             solved: Solved = {}
             for inputs, answer in other_answers(target, network, base, checked, True, made, solved):
@@ -130,7 +129,11 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     else:
                         return None
             if told:
-                confirmed += nothing_caught(target, network, base, found, made) if network.source.catches else 0
+                confirmed += (
+                    nothing_caught(target, network, base, found, made)
+                    if getattr(network.source, "catches", False)
+                    else 0
+                )
                 found.solved = solved
                 return found, len(taken) + len(refused) + confirmed - 1
     except (Unfollowed, RfcalcError):
