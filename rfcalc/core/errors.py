@@ -34,6 +34,7 @@ class RfcalcError(Exception):
         self.advice: Callable[[], str | None] | None = None  # a better fix that takes a while: asked where it is told
         self.looking: Any = None  # a context in which what stands in the code's frames is looked up as the code saw it
         self.reached: int | None = None  # how many operators of code had run by then
+        self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that
         self.asked: Any = None  # (target, input) where a file or code is not read with an input: as for `walk`
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:

@@ -33,6 +33,7 @@ from rfcalc.core.expressions import atoms as atoms
 from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written
 from rfcalc.core.messages import in_a_message
+from rfcalc.core.noticed import noticed
 
 
 class Watched(NamedTuple):
@@ -47,6 +48,7 @@ class Watched(NamedTuple):
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
     places: dict[tuple[int, int], tuple[str, int]]  # of a map that was asked, and its axis: the node's name, and axis
     whole: list[Given]  # whether slices ended where their map does: one that takes everything leaves no trace
+    refusal: list[Condition]  # why it was refused, where that is known: conditions which all hold
     as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
@@ -55,6 +57,7 @@ class Watched(NamedTuple):
         self.maps.clear()
         self.places.clear()
         self.whole.clear()
+        self.refusal.clear()
         self.conditions.clear()
         self.given.clear()
         self.lost.clear()
@@ -83,13 +86,18 @@ FLOATS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
-_noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing", default=None)
 
 
 @contextmanager
 def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, {}, set(), [], {}, [], as_written)
+    with watched_again(Watched([], [], [], framework, {}, set(), [], {}, [], [], as_written)) as found:
+        yield found
+
+
+@contextmanager
+def watched_again(found: Watched) -> Iterator[Watched]:
+    """What is made of a reading meanwhile is made as in the one that was watched."""
     token = _watching.set(found)
     try:
         yield found
@@ -105,24 +113,6 @@ def as_written() -> bool:
     """Whether what code does is told step by step: what comes to nothing at one size does not at others."""
     found = _watching.get()
     return found is not None and found.as_written
-
-
-@contextmanager
-def noticing() -> Iterator[list[tuple[FrameType, str]]]:
-    """Where code meanwhile made a plain number of a length ("int"), or looked one up among answers that it keeps
-    ("cache")."""
-    found: list[tuple[FrameType, str]] = []
-    token = _noticing.set(found)
-    try:
-        yield found
-    finally:
-        _noticing.reset(token)
-
-
-def noticed(frame: FrameType, what: str) -> None:
-    found = _noticing.get()
-    if found is not None:
-        found.append((frame, what))
 
 
 class Length:
@@ -397,6 +387,9 @@ def plain(value: Any) -> Any:
     return value.value if type(value) is Length else value
 
 
+_NOTHING = {("*", int, 1), ("//", int, 1), ("+", int, 0), ("-", int, 0)}  # what leaves a length as it is
+
+
 def _computed(how: str, left: Any, right: Any) -> Any:
     if not (isinstance(left, int) and isinstance(right, int)):
         other = right if isinstance(left, Length) else left
@@ -405,6 +398,10 @@ def _computed(how: str, left: Any, right: Any) -> Any:
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
         return _lose(OPERATIONS[how](plain(left), _unfollowed(right)), left, right)
+    if (how, type(right), right if type(right) is int else None) in _NOTHING:
+        return left
+    if (how, type(left), left if type(left) is int else None) in _NOTHING and how in "+*":
+        return right
     return Length(OPERATIONS[how](plain(left), plain(right)), Expression(how, made_of(left), made_of(right)))
 
 

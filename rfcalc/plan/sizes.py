@@ -186,7 +186,7 @@ class Sizes:
             name, what, why = _why(self.following, self.concrete(axis, least), position, self._walked)
             endless = any(c.last is None for c in refusing)
             told = f"{what} ({why})" if why else what
-            found.append((not endless, Refused(least, name, told, _classes_told(refusing), why or what)))
+            found.append((not endless, Refused(least, name, told, classes_told(refusing), why or what)))
         return tuple(refused for _, refused in sorted(found))
 
     def output(self, axis: int) -> dict[str, str | None]:
@@ -460,7 +460,7 @@ def _why(following: Following, inputs: Sequence[Shape], position: int, made: Sha
     return name, "it is refused", ""
 
 
-def _classes_told(refusing: Sequence[Class]) -> str:
+def classes_told(refusing: Sequence[Class]) -> str:
     """The sizes that are refused, in words."""
     return told(congruence([c._replace(error=None) for c in refusing]))
 

@@ -16,17 +16,19 @@ from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.sizes import Joint, Refused, Sizes, Trained
+from rfcalc.plan.sizes import Joint, Refused, Sizes, Trained, classes_told
 from rfcalc.plan.solving import Axis, Class, congruence
 from rfcalc.plan.unseen import Piece, Unclear, unseen_told
 
 
 class Way(NamedTuple):
-    """A way through code along one axis: its layers, inputs that take it, the sizes that do."""
+    """A way through code along one axis: its layers, inputs that take it, the sizes that do; where it ends, if that is
+    where the code is refused, so that its layers are those up to there."""
 
     following: Following
     inputs: tuple[Shape, ...]
     found: tuple[Class, ...]
+    ends: str = ""
 
 
 def given_back(way: Way) -> tuple[int, ...]:
@@ -72,6 +74,18 @@ class _Way(Sizes):
         return axis
 
 
+def _ended(way: Way) -> Refused:
+    """The smallest size of a way that ends where code is refused, and why it is."""
+    least = min(way.found, key=lambda c: c.first)
+    error = least.error
+    assert error is not None
+    why = (error.why or error.what).split("\n")[0]
+    if ", line " in way.ends:
+        why += f" ({way.ends})"
+    module = (error.where or "").partition(" at ")[2] or error.where or way.following.network.name or "the code"
+    return Refused(least.first, module, why, classes_told(way.found), why)
+
+
 class _Shapes(NamedTuple):
     shapes: tuple[Shape, ...]
 
@@ -88,7 +102,8 @@ class SizesOfWays(Sizes):
         self, network: Network, inputs: Sequence[Shape], near: Sequence[int] | None, *,
         target: str, assumptions: Sequence[str], ways: Sequence[Sequence[Way]],
     ) -> None:  # fmt: skip
-        self.ways = [[_Way(way, axis) for way in found] for axis, found in enumerate(ways)]
+        self.ways = [[_Way(way, axis) for way in found if not way.ends] for axis, found in enumerate(ways)]
+        self.ending = [[way for way in found if way.ends] for found in ways]
         following = Following(network, {})
         super().__init__(network, inputs, near, target=target, assumptions=assumptions, following=following)
 
@@ -102,6 +117,7 @@ class SizesOfWays(Sizes):
                 for way in ways
                 for c in way.way.found
             ]
+            found += [c for way in self.ending[axis] for c in way.found]
             axes.append(Axis(axis, congruence(found), tuple(sorted(found, key=lambda c: (c.first, c.modulus)))))
         self.axes = tuple(axes)
         shapes = forward(self.network, self.inputs).shapes
@@ -114,14 +130,15 @@ class SizesOfWays(Sizes):
     def refused(self, axis: int) -> tuple[Refused, ...]:
         """Each node that refuses sizes of an axis, on any way, with the smallest one."""
         found: dict[str, Refused] = {}
-        for way in self.ways[axis]:
-            for r in way.refused(axis):
-                known = found.get(r.node)
-                if known is None:
-                    found[r.node] = r
-                else:
-                    least = min(known, r, key=lambda x: x.size)
-                    found[r.node] = least._replace(sizes=f"{known.sizes}; {r.sizes}")
+        told = [(r.node, r) for way in self.ways[axis] for r in way.refused(axis)]
+        told += [(f"{r.node}, {way.ends}", r) for way in self.ending[axis] for r in [_ended(way)]]
+        for place, r in told:
+            known = found.get(place)
+            if known is None:
+                found[place] = r
+            else:
+                least = min(known, r, key=lambda x: x.size)
+                found[place] = least._replace(sizes=f"{known.sizes}; {r.sizes}")
         return tuple(found.values())
 
     def unseen(self, axis: int) -> dict[str, str | None]:

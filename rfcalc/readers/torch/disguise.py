@@ -38,6 +38,11 @@ class Disguise(TorchFunctionMode):
         self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
         self._frames: dict[int, FrameType] = {}  # of the call before
         self.made: dict[int, tuple[torch.Tensor, tuple[Any, ...]]] = {}  # by identity: made of these lengths
+        self.calling: tuple[Any, Any, Any] | None = (
+            None  # the call that is running, or was refused, as the code made it
+        )
+        self.outer = sys.exc_info()[1]  # what was being handled when the code was called
+        self.swallowed = False  # whether the code went on where one was refused
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
@@ -61,6 +66,8 @@ class Disguise(TorchFunctionMode):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],))
         if self.watched is None:
             return self._called(func, args, kwargs)
+        self.swallowed = self.swallowed or self.calling is not None
+        self.calling = func, args, kwargs
         since = len(self.watched.given)
         self.watched.gives(len(self.recorder.steps), (*args, kwargs))
         hanging = self._hanging((*args, kwargs), since)
@@ -82,7 +89,14 @@ class Disguise(TorchFunctionMode):
                     self.watched.hanging[memory_of(t)] = t, hanging
         if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in _PIECES and any(map(self.blank, args)):
             lose(Asked(len(self.recorder.steps), len(out)))
+        self.calling = None
         return out
+
+    def lengths(self, tensor: torch.Tensor) -> tuple[Any, ...]:
+        """The lengths of a tensor, such that those that may vary are asked of it."""
+        if not self._varies(tensor):
+            return tuple(tensor.shape)
+        return tuple(self._remembering(_T.shape.__get__, (tensor,), {}, tensor.shape))
 
     def _varies(self, value: Any) -> bool:
         """Whether a tensor may have another size at other sizes of the input."""

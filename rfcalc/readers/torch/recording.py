@@ -42,6 +42,7 @@ from rfcalc.readers.torch.refused import (
     size_that_runs,
     wrong_shape,
 )
+from rfcalc.readers.torch.refusing import refusing
 from rfcalc.readers.torch.unchecked import cannot_run
 from rfcalc.readers.torch.untouched import untouched
 
@@ -162,6 +163,11 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
+            if disguise.watched is not None:
+                refusing(disguise, error)
+                failed.ran = Recording(
+                    recorder.steps, given, [], False, parts, frozenset(recorder.written), once=recorder.once
+                )
             raise failed from error
         reader = first_reader(recorder.steps, given, call)
         mistake = wrong_shape(reader, call) if reader is not None and reader.axes else None
