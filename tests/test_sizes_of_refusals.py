@@ -16,6 +16,7 @@ import rfcalc
 from rfcalc import RfcalcError
 
 sys.path.insert(0, str(Path(__file__).parent))
+from random_ways import compared
 from test_sizes_of_code import Base, against_torch
 
 
@@ -70,7 +71,7 @@ class Joined(Base):
 class Matrix(Base):
     def forward(self, x: Any) -> Any:
         y = self.a(x)
-        return y.flatten(2) @ torch.ones(12 * 16, 5)
+        return y.flatten(2) @ torch.ones(12 * 16, 5, device=x.device)
 
 
 class Reflected(Base):
@@ -80,12 +81,19 @@ class Reflected(Base):
 
 
 KINDS = [(Grid, (3, 30, 42)), (Added, (3, 32, 48)), (Told, (3, 48, 64)), (Joined, (3, 32, 48))]
-KINDS += [(Matrix, (3, 24, 32)), (Reflected, (3, 32, 48))]
+KINDS += [(Summed, (3, 24, 32)), (Matrix, (3, 24, 32)), (Reflected, (3, 32, 48))]
 
 
 @pytest.mark.parametrize(("kind", "shape"), KINDS, ids=lambda x: getattr(x, "__name__", ""))
 def test_what_ran_until_it_was_refused_tells_why(kind: Any, shape: Any) -> None:
     against_torch(kind(), shape, range(1, 200))
+
+
+class Summed(Base):
+    """A length of 1 goes with any other in a sum over products."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.einsum("bchw,hk->bckw", self.a(x), torch.zeros(12, 6, device=x.device))
 
 
 class Forgiving(Base):
@@ -94,7 +102,7 @@ class Forgiving(Base):
     def forward(self, x: Any) -> Any:
         y = self.a(x)
         try:
-            y = y + torch.ones(9)
+            y = y + torch.ones(9, device=x.device)
         except RuntimeError:
             y = y.mean(3)
         return y.view(1, 4, 3, 4, -1)
@@ -116,6 +124,14 @@ def test_what_is_not_seen_is_not_told(kind: Any) -> None:
     except RfcalcError:
         return
     assert kind is not Digits, "its sevens are no rule"
+
+
+@pytest.mark.parametrize("start", [0, 40])
+def test_random_refusals(start: int) -> None:
+    """Modules that few sizes fit do at every size what is told of them, if it is told."""
+    found = [compared(seed, 40, refusing=True) for seed in range(start, start + 6)]
+    assert [c for c in found if c.wrong] == []
+    assert sum(c.told for c in found) >= 3
 
 
 def test_the_statement_and_the_operator_are_named() -> None:

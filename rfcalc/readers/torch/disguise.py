@@ -29,7 +29,7 @@ RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 class Disguise(TorchFunctionMode):
     """What is asked of a tensor without data in Python, before it reaches an operator."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, caught: Callable[[Disguise], None]) -> None:
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
@@ -42,7 +42,7 @@ class Disguise(TorchFunctionMode):
             None  # the call that is running, or was refused, as the code made it
         )
         self.outer = sys.exc_info()[1]  # what was being handled when the code was called
-        self.swallowed = False  # whether the code went on where one was refused
+        self.caught = caught  # what is called where the code goes on although one was refused
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
@@ -66,7 +66,9 @@ class Disguise(TorchFunctionMode):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],))
         if self.watched is None:
             return self._called(func, args, kwargs)
-        self.swallowed = self.swallowed or self.calling is not None
+        self.goes_on()
+        if func is torch.einsum and args and isinstance(args[0], str):
+            self.joined(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
         self.calling = func, args, kwargs
         since = len(self.watched.given)
         self.watched.gives(len(self.recorder.steps), (*args, kwargs))
@@ -91,6 +93,12 @@ class Disguise(TorchFunctionMode):
             lose(Asked(len(self.recorder.steps), len(out)))
         self.calling = None
         return out
+
+    def goes_on(self) -> None:
+        """Note why a call was refused, where the code goes on behind it."""
+        if self.calling is not None:
+            self.caught(self)
+            self.calling = None
 
     def lengths(self, tensor: torch.Tensor) -> tuple[Any, ...]:
         """The lengths of a tensor, such that those that may vary are asked of it."""
@@ -180,6 +188,16 @@ class Disguise(TorchFunctionMode):
                         lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
                     beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
             axis += x.dim() - consumed if i is Ellipsis else i is not None
+
+    def joined(self, equation: str, operands: Any) -> None:
+        """Note what a sum over products asks on behalf of code: whether a length that several tensors have is 1, which
+        goes with any other."""
+        terms = equation.replace(" ", "").partition("->")[0].split(",")
+        for letters, tensor in zip(terms, operands, strict=False):
+            lengths = self.lengths(tensor) if "." not in letters else ()
+            for letter, n in zip(letters, lengths, strict=False):
+                if type(n) is Length and sum(letter in term for term in terms) > 1:
+                    _ = n == 1
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or

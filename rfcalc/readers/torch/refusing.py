@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from rfcalc.core.expressions import OPERATIONS
-from rfcalc.core.lengths import Condition, Expression, Length, made_of, plain
+from rfcalc.core.lengths import Condition, Expression, Length, lose, made_of, plain
 from rfcalc.readers.guards import raised
 from rfcalc.readers.torch.disguise import Disguise
-from rfcalc.readers.torch.recorder import Operation
+from rfcalc.readers.torch.recorder import Operation, tensors
 
 ASSERTS = frozenset((torch._assert, torch._check))
 
@@ -27,22 +27,42 @@ ASSERTS = frozenset((torch._assert, torch._check))
 def refusing(disguise: Disguise, error: BaseException) -> None:
     """Note, beside what the code asked, the conditions that refused it; none where they are not known."""
     watched = disguise.watched
-    if watched is None or disguise.swallowed:
+    if watched is None:
         return
-    calling, stopped = disguise.calling, disguise.recorder.refused
+    calling = disguise.calling
     if not any(code is Disguise.__torch_function__.__code__ for code, _ in _frames(error.__traceback__)):
         if _by_statements(error, disguise.outer):
             watched.refusal.append(_always(_place(error)))
     elif calling is not None and calling[0] in ASSERTS:
         watched.refusal.append(_always(_place(error)))
-    elif calling is not None and stopped is not None:
-        rule = _RULES.get(stopped.name.rstrip("_") if stopped.writes else stopped.name)
-        asking = _Asking(disguise, stopped, calling)
-        try:
-            if rule is not None and rule(asking, stopped.args):
-                watched.refusal.extend(asking.asked)
-        except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
-            pass  # called in a form that the rule does not know
+    else:
+        watched.refusal.extend(_demanded(disguise))
+
+
+def caught(disguise: Disguise) -> None:
+    """Note that a call was refused that the code caught: as what it asked where it is known why, else as something that
+    hangs on all lengths of what was given."""
+    if (watched := disguise.watched) is None or disguise.calling is None:
+        return
+    if found := _demanded(disguise):
+        watched.conditions.extend(found)
+        return
+    for tensor in tensors((*disguise.calling[1], *(disguise.calling[2] or {}).values())):
+        for n in disguise.lengths(tensor):
+            lose(n.made if type(n) is Length else None)
+
+
+def _demanded(disguise: Disguise) -> list[Condition]:
+    """What an operator demands of what it was given, such that it refuses; empty where that is not known."""
+    calling, stopped = disguise.calling, disguise.recorder.refused
+    rule = _RULES.get(stopped.name.rstrip("_") if stopped.writes else stopped.name) if stopped is not None else None
+    if calling is None or stopped is None or rule is None:
+        return []
+    asking = _Asking(disguise, stopped, calling)
+    try:
+        return asking.asked if rule(asking, stopped.args) else []
+    except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
+        return []  # called in a form that the rule does not know
 
 
 def _frames(at: TracebackType | None) -> Iterator[tuple[Any, int]]:
@@ -184,6 +204,18 @@ def _product(asks: _Asking, args: Mapping[str, Any]) -> bool:
     return len(x) == len(y) == 3 and asks("!=", x[0], y[0])
 
 
+def _attention(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    q, k, v = (asks.shape(args[name]) for name in ("query", "key", "value"))
+    if len(q) < 2 or not len(q) == len(k) == len(v) or args.get("enable_gqa"):
+        return False
+    if _unlike(asks, q[:-2], k[:-2]) or _unlike(asks, k[:-2], v[:-2]):
+        return True
+    if plain(q[-1]) != plain(k[-1]) or plain(k[-2]) != plain(v[-2]):
+        return asks("!=", q[-1], k[-1]) if plain(q[-1]) != plain(k[-1]) else asks("!=", k[-2], v[-2])
+    mask = args.get("attn_mask")
+    return mask is not None and _unlike(asks, (*q[:-1], k[-2]), asks.shape(mask))
+
+
 def _linear(asks: _Asking, args: Mapping[str, Any]) -> bool:
     return asks("!=", asks.shape(args["input"])[-1], asks.shape(args["weight"])[-1])
 
@@ -240,5 +272,5 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("matmul", "mm", "bmm", "baddbmm", "addmm"), _product),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _convolution),
     **dict.fromkeys(("split_with_sizes", "split"), _split),
-    "linear": _linear, "expand": _expand, "pad": _pad, "einsum": _einsum,
+    "linear": _linear, "scaled_dot_product_attention": _attention, "expand": _expand, "pad": _pad, "einsum": _einsum,
 }  # fmt: skip
