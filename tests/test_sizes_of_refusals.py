@@ -80,6 +80,13 @@ class Reflected(Base):
         return functional.pad(self.a(x), (0, 0, 0, -h % 32), mode="reflect").view(1, 4, 16, -1)
 
 
+class Summed(Base):
+    """A length of 1 goes with any other in a sum over products."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.einsum("bchw,hk->bckw", self.a(x), torch.zeros(12, 6, device=x.device))
+
+
 KINDS = [(Grid, (3, 30, 42)), (Added, (3, 32, 48)), (Told, (3, 48, 64)), (Joined, (3, 32, 48))]
 KINDS += [(Summed, (3, 24, 32)), (Matrix, (3, 24, 32)), (Reflected, (3, 32, 48))]
 
@@ -87,13 +94,6 @@ KINDS += [(Summed, (3, 24, 32)), (Matrix, (3, 24, 32)), (Reflected, (3, 32, 48))
 @pytest.mark.parametrize(("kind", "shape"), KINDS, ids=lambda x: getattr(x, "__name__", ""))
 def test_what_ran_until_it_was_refused_tells_why(kind: Any, shape: Any) -> None:
     against_torch(kind(), shape, range(1, 200))
-
-
-class Summed(Base):
-    """A length of 1 goes with any other in a sum over products."""
-
-    def forward(self, x: Any) -> Any:
-        return torch.einsum("bchw,hk->bckw", self.a(x), torch.zeros(12, 6, device=x.device))
 
 
 class Forgiving(Base):
