@@ -208,7 +208,7 @@ def test_deep_nesting_is_refused_before_python_does() -> None:
         (Conv(8, 3, groups=2), "3x5x5", ["3 input channels", "2 groups"]),
         (Conv(8, 3), "10", ["flat vector"]),
         (Conv(8, (3, 3)), "3x5", ["this network is 2-D", "did you mean 3x5x5?"]),
-        (MaxPool(2) >> MaxPool(2), "3x3x3", ["maxpool2", "larger than the padded map"]),
+        (MaxPool(2) >> MaxPool(2), "3x3x3", ["maxpool2", "larger than the map"]),
     ],
 )
 def test_sizes_that_do_not_fit_name_node_shapes_rule_and_fix(network, shape, words) -> None:

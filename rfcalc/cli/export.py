@@ -46,6 +46,10 @@ def command(
     given = inputs(input)
     found = resolve(target, given)
     network = found.network if found.bound else with_inputs(found.network, given)
+    if given is not None and not found.bound:
+        from rfcalc.graph.forward import forward, shapes_of_inputs
+
+        forward(network, shapes_of_inputs(network, None))  # an input is written only if it runs
     if to == "notation":
         from rfcalc.notation import write as written
 

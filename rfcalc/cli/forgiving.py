@@ -35,11 +35,12 @@ ALIASES = {
     **dict.fromkeys(
         ("plot", "visualize", "visualise", "view", "picture", "graph", "diagram"), "rfcalc draw NETWORK -o net.svg"
     ),
-    **dict.fromkeys(
-        ("size", "divisible", "divisor", "padding-size", "pad", "valid-sizes", "resize"), "rfcalc sizes NETWORK"
-    ),
+    **dict.fromkeys(("size", "divisible", "divisor", "padding-size", "pad", "valid-sizes"), "rfcalc sizes NETWORK"),
+    **dict.fromkeys(("valid", "padding", "crop", "multiple", "multiples", "minimum", "resize"), "rfcalc sizes NETWORK"),
     **dict.fromkeys(("anchor", "anchors", "centers", "centres", "strides", "alignment"), "rfcalc grid NETWORK"),
-    **dict.fromkeys(("tiles", "tiling", "halo", "overlap", "patches"), "rfcalc tile NETWORK --input 3x4096x4096"),
+    **dict.fromkeys(
+        ("tiles", "tiling", "halo", "overlap", "patches", "stitch", "seams"), "rfcalc tile NETWORK --input 3x4096x4096"
+    ),
     **dict.fromkeys(("latency", "streaming", "lookahead"), "rfcalc stream NETWORK --input 1x16000"),
     **dict.fromkeys(("vram", "mem", "gpu", "batch-size", "checkpointing"), "rfcalc memory NETWORK"),
     "lint": "rfcalc design --lint NETWORK",
@@ -211,8 +212,8 @@ class Understood:
                 words.append(text)
             else:
                 options += self._option(text, rest, known)
-        words, more = self._words(words, known)
         options = self._completed(options, words)
+        words, more = self._words(words, known)
         return [*options, *more, "--", *words] if words else [*options, *more]
 
     def _option(self, text: str, rest: Iterator[str], known: dict[str, bool]) -> list[str]:
@@ -297,15 +298,16 @@ class Understood:
         """The options, once it is clear that no shape was typed in several words.
 
         Raises:
-            RfcalcError: ``--input 3 224 224``.
+            RfcalcError: ``--input 3 224 224``, ``--near 350 525``.
         """
         rest = [word for word in words if word.isdecimal()]
-        for name in ("--input", "-i"):
+        for name in ("--input", "-i", "--near", "--tile", "--tiles"):
             if name in options[:-1] and rest and words[-len(rest) :] == rest:
                 first = options[options.index(name) + 1].strip("()[], ")
                 if first.isdecimal():
                     raise RfcalcError(
-                        f"{name} takes one word", fix=f"write {name} {'x'.join([first, *rest])}, channels first"
+                        f"{name} takes one word",
+                        fix=f"write {name} {'x'.join([first, *rest])}{', channels first' if 'i' in name[:3] else ''}",
                     )
         return options
 

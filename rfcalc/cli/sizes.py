@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from rfcalc.plan.sizes import Sizes
 
 SECONDS = 1.0  # to look for valid sizes where an error is told
-QUICK = 0.3  # a reading of code, so that several do not keep the message back
-MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
+LONGEST = 3.0  # where files or code are read for that, once they have been found to run
 
 
 def command(
@@ -43,12 +41,24 @@ def command(
 def advise(error: RfcalcError) -> None:
     """Add the valid sizes, and the nearest ones, to what is told of a size that a network does not take."""
     with suppress(Exception):  # the error itself is what must be told
-        if error.asked is not None and (sizes := _of_reading(error)):
-            error.fix = sizes
-        elif error.advice is not None:
-            error.fix = error.advice() or error.fix
-        elif error.walk is not None and (sizes := _of_walk(error)):
-            error.fix = sizes if error.fix is None else f"{sizes}\n{error.fix}"
+        if error.advice is not None:
+            advice = error.advice()
+            if advice is None:
+                return
+            error.fix = advice.text
+            if advice.input is not None:
+                error.fix += " (rfcalc sizes TARGET tells all valid sizes)"
+                if error.asked is not None and (sizes := _of_reading(error.asked, advice.input)) is not None:
+                    error.fix = f"{sizes}\n{advice.text}"
+        elif error.asked is not None:
+            _put_before(error, _of_reading(error.asked, error.asked[1]))
+        elif error.walk is not None:
+            _put_before(error, _of_walk(error))
+
+
+def _put_before(error: RfcalcError, sizes: str | None) -> None:
+    if sizes is not None:
+        error.fix = sizes if error.fix is None else f"{sizes}\n{error.fix}"
 
 
 def _of_walk(error: RfcalcError) -> str | None:
@@ -58,32 +68,27 @@ def _of_walk(error: RfcalcError) -> str | None:
     return _told(Sizes(network, shapes, shapes[0].spatial, seconds=SECONDS))
 
 
-def _of_reading(error: RfcalcError) -> str | None:
-    """The valid sizes of a file, or of code, from a size close by with which it can be read."""
+def _of_reading(asked: tuple[Any, Any], runs: Any) -> str | None:
+    """The valid sizes of a file, or of code from the input that it runs on, near to what was asked for."""
     from rfcalc.core.shape import Shape
+    from rfcalc.core.within import within
+    from rfcalc.readers.close import first_of
     from rfcalc.readers.planning import sizes
-    from rfcalc.readers.target import resolve
 
-    target, given = error.asked
-    if given is None or isinstance(given, dict) or (code := error.advice is not None) != (".py:" in str(target)):
+    target, given = asked
+    if given is None and runs is None:
         return None
-    asked = Shape.of(given)
-    begun = monotonic()
-    for multiple in MULTIPLES:
-        tried = Shape(asked.channels, *(-(-n // multiple) * multiple for n in asked.spatial))
-        start = monotonic()
-        if start - begun > SECONDS:
-            return None
-        with suppress(RfcalcError):
-            resolve(target, tried)
-            slow = code and monotonic() - start > QUICK
-            return None if slow else _told(sizes(target, tried, near=asked.spatial))
-    return None
+    near = None if given is None else Shape.of(first_of(given)).spatial
+    with within(LONGEST):
+        return _told(sizes(target, runs, near=near))
 
 
 def _told(found: Sizes) -> str | None:
     from rfcalc.plan.nearest import told
 
     near = ["x".join(map(str, n.valid)) for n in found.near if n.valid != n.asked]
+    if not near and found.asked_near is not None:
+        return None
     rules = dict.fromkeys(told(axis.valid) for axis in found.axes)
-    return f"valid sizes: {'; '.join(rules)}; nearest {' or '.join(near)} (rfcalc sizes shows all)" if near else None
+    nearest = f"; nearest {' or '.join(near)}" if near else ""
+    return f"valid sizes: {'; '.join(rules)}{nearest} (rfcalc sizes shows all)"

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 # C0 and C1 controls, DEL, line and paragraph separators, and the signs that turn the direction of writing
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class Advice(NamedTuple):
+    """What to do instead, and the input that runs, where that is what it says."""
+
+    text: str
+    input: Any = None
 
 
 class RfcalcError(Exception):
@@ -31,7 +38,9 @@ class RfcalcError(Exception):
         self.why = why
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
-        self.advice: Callable[[], str | None] | None = None  # a better fix that takes a while: asked where it is told
+        self.advice: Callable[[], Advice | None] | None = (
+            None  # a better fix that takes a while: asked where it is told
+        )
         self.looking: Any = None  # a context in which what stands in the code's frames is looked up as the code saw it
         self.reached: int | None = None  # how many operators of code had run by then
         self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that

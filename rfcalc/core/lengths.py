@@ -14,26 +14,21 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
-from rfcalc.core.expressions import OPERATIONS, even, times
+from rfcalc.core.expressions import OPERATIONS, Lost, Value, even, times
 from rfcalc.core.expressions import Asked as Asked
 from rfcalc.core.expressions import Condition as Condition
 from rfcalc.core.expressions import Expression as Expression
 from rfcalc.core.expressions import Given as Given
-from rfcalc.core.expressions import Lost as Lost
-from rfcalc.core.expressions import Value as Value
 from rfcalc.core.expressions import atoms as atoms
 from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written
 from rfcalc.core.messages import in_a_message
-from rfcalc.core.noticed import noticed
+from rfcalc.core.noticed import caller, noticed, where
 
 
 class Watched(NamedTuple):
@@ -165,16 +160,19 @@ class Length:
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Length):
+            _divides(other)
             return Share(plain(self) / plain(other), self, other)
         return _shared("/", self, other) if isinstance(other, (int, float)) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
+        _divides(self)
         return _lose(_unfollowed(other) / plain(self), other, self)
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is None and type(other) is int and 0 < other <= 4:
             return self if other == 1 else self * self ** (other - 1)
-        return _lose(pow(plain(self), _unfollowed(other), modulus), self, other)
+        _lose(None, self, other)
+        return pow(plain(self), _unfollowed(other), modulus)
 
     def __abs__(self) -> Any:
         return self if self >= 0 else -self
@@ -192,17 +190,23 @@ class Length:
         return self
 
     def __int__(self) -> Any:
-        noticed(_caller(), "int")
+        noticed(caller(), "int")
         return _lose(plain(self), self)
 
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
     def __rshift__(self, other: Any) -> Any:
-        return self // (1 << other) if type(other) is int else _lose(self.value >> plain(other), self, other)
+        if type(other) is int and other >= 0:
+            return self // (1 << other)
+        _lose(None, self, other)
+        return self.value >> plain(other)
 
     def __lshift__(self, other: Any) -> Any:
-        return self * (1 << other) if type(other) is int else _lose(self.value << plain(other), self, other)
+        if type(other) is int and other >= 0:
+            return self * (1 << other)
+        _lose(None, self, other)
+        return self.value << plain(other)
 
     def __and__(self, other: Any) -> Any:
         """As code does it: the rest of a power of two, or what is left without it."""
@@ -240,7 +244,7 @@ class Length:
         return bool(_compared("!=", self, 0))
 
     def __hash__(self) -> int:
-        noticed(_caller(), "cache")
+        noticed(caller(), "cache")
         return int(_lose(hash(self.value), self))
 
     def __reduce__(self) -> Any:
@@ -290,7 +294,7 @@ class Share:
         return Length(rounding(_float(self)), Expression(how, *map(made_of, self.parts)))
 
     def __int__(self) -> Any:
-        noticed(_caller(), "int")
+        noticed(caller(), "int")
         return _lose(int(_float(self)), self)
 
     def __neg__(self) -> Any:
@@ -340,6 +344,8 @@ def _fraction(value: Any) -> tuple[Any, Any] | None:
 
 def _shared(how: str, left: Any, right: Any) -> Any:
     """Floats that are made of lengths."""
+    if how == "/":
+        _divides(right)
     value = FLOATS[how](_unfollowed(left), _unfollowed(right))
     one, two = _fraction(left), _fraction(right)
     if one is None or two is None:
@@ -391,6 +397,8 @@ _NOTHING = {("*", int, 1), ("//", int, 1), ("+", int, 0), ("-", int, 0)}  # what
 
 
 def _computed(how: str, left: Any, right: Any) -> Any:
+    if how in ("//", "%"):
+        _divides(right)
     if not (isinstance(left, int) and isinstance(right, int)):
         other = right if isinstance(left, Length) else left
         if isinstance(other, float) and how in FLOATS:
@@ -415,49 +423,46 @@ def _compared(how: str, left: Length, right: Any) -> Any:
     return holds
 
 
+def _divides(value: Any) -> None:
+    """Note that code asks whether a length is 0 that it divides by: what it does then may be caught."""
+    if type(value) is Length:
+        _compared("!=", value, 0)
+    elif type(value) is Share:
+        _weighed("!=", value, 0)
+
+
 def _note(asked: Expression, holds: bool) -> None:
     watched = watching()
     if watched is not None:
-        watched.conditions.append(Condition(_where(), asked, holds))
-
-
-def _caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(others):
-        frame = frame.f_back
-    return frame
-
-
-def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
-    frame = _caller(others)
-    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        watched.conditions.append(Condition(where(), asked, holds))
 
 
 def _lose(value: Any, *parts: Any) -> Any:
     """Note that something is made of lengths that is not followed further, unless the framework itself does it."""
     watched = watching()
-    if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
+    if watched is not None and not caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         made: Value = None
         for part in parts:
             both = part.parts if type(part) is Share else (part, None)
             made = Expression("lost", made, Expression("lost", *map(made_of, both)))
-        watched.lost.append(Lost(_where(), made))
+        watched.lost.append(Lost(where(), made))
     return value
 
 
 def lose(made: Value) -> None:
     """Note that code asks for something that is made of lengths in a way that is not followed."""
     if (watched := watching()) is not None and made is not None:
-        watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
+        watched.lost.append(Lost(where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
 
 
 def _losing(kind: type, base: type, name: str) -> None:
     own: Any = {"__pow__": pow, "__rpow__": lambda a, b: pow(b, a)}.get(name) or getattr(base, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        if name in ("__format__", "__repr__", "__str__") and in_a_message(_caller()):
+        if name in ("__format__", "__repr__", "__str__") and in_a_message(caller()):
             return own(self.value, *args)
-        return _lose(own(self.value, *map(_unfollowed, args)), self, *args)
+        _lose(None, self, *args)  # before it: an error that it raises may be caught
+        return own(self.value, *map(_unfollowed, args))
 
     setattr(kind, name, lose)
 

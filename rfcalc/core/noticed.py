@@ -5,9 +5,11 @@ Imports nothing from the project.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from types import FrameType
 
 _noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing", default=None)
@@ -29,3 +31,15 @@ def noticed(frame: FrameType, what: str) -> None:
     found = _noticing.get()
     if found is not None:
         found.append((frame, what))
+
+
+def caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(others):
+        frame = frame.f_back
+    return frame
+
+
+def where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
+    frame = caller(others)
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rfcalc.core.expressions import Expression, Given
+from rfcalc.core.expressions import OPERATIONS, Asked, Expression, Given, atoms, evaluated
 from rfcalc.core.lengths import Length, Share, made_of, plain, watching
 
 
@@ -21,6 +21,34 @@ def numbers(value: Any) -> Any:
         made = [numbers(v) for v in value]
         return type(value)(*made) if hasattr(value, "_fields") else value.__class__(made)
     return value
+
+
+def cut(at: slice, whole: int) -> Any:
+    """How long a slice of so many is."""
+    first, last = (
+        _within(b, whole) for b in (0 if at.start is None else at.start, whole if at.stop is None else at.stop)
+    )
+    left = last if type(first) is int and first == 0 else _extreme("max", last - first, 0)
+    return left if at.step in (None, 1) else -(-left // at.step)
+
+
+def _within(bound: Any, whole: int) -> Any:
+    return _extreme("min", bound, whole) if bound >= 0 else _extreme("max", bound + whole, 0)
+
+
+def _extreme(how: str, one: Any, other: Any) -> Any:
+    value = OPERATIONS[how](plain(one), plain(other))
+    if type(one) is Length and how == "min" and (watched := watching()) is not None:
+        watched.whole.append(Given(0, Expression("<=", one.made, other), plain(one) <= other))
+    return value if type(one) is not Length else Length(value, Expression(how, made_of(one), made_of(other)))
+
+
+def parts_of(made: Any) -> Iterator[Length]:
+    """The lengths that something hangs on."""
+    if isinstance(made, Expression) and made.how == "lost":
+        yield from (*parts_of(made.left), *parts_of(made.right))
+    elif isinstance(made, (Asked, Expression)):
+        yield Length(evaluated(made, iter([a.value for a in atoms(made)])), made)
 
 
 def _has(values: Iterable[Any]) -> bool:

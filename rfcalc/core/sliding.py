@@ -319,9 +319,10 @@ _NOTHING_SAID = tuple(_USUAL.values())[2:]
 
 def _misfit(rule: Formula, n: Size, a: Size, b: Size, d: Size, k: Size, s: Size) -> ShapeError:
     wide = f"{d} * ({k} - 1) + 1 = {d * (k - 1) + 1}" if decide(d == 1) is False else f"{k}"
+    unpadded = all(type(p) is int and p == 0 for p in (a, b))
     return ShapeError(
-        "the kernel is larger than the padded map",
-        why=f"kernel {wide}, map {n} + {a} + {b} = {n + a + b}\n"
+        f"the kernel is larger than the {'' if unpadded else 'padded '}map",
+        why=f"kernel {wide}, map {n if unpadded else f'{n} + {a} + {b} = {n + a + b}'}\n"
         f"{rule.expression} = {rule.filled(n=n, a=a, b=b, d=d, k=k, s=s)} < 1",
         fix=f"use an input of at least {d * (k - 1) + 1 - a - b} here, a smaller kernel, or more padding",
     )

@@ -35,7 +35,7 @@ def broadcast(kind: str, xs: tuple[Shape, ...]) -> Shape:
             if decide(dims[i] == 1):
                 dims[i] = n
             elif not decide(n == 1) and not agree(n, dims[i]):
-                raise _unequal(kind, xs, f"{dims[i]} against {n} on axis {i}")
+                raise _unequal(kind, xs, f"{dims[i]} against {n}")
     return Shape(*dims, channel=first.channel)
 
 
@@ -144,7 +144,7 @@ class Concat(Layer):
                     raise _unequal("concat", xs, "the maps have different axes")
                 for i in range(rank):
                     if i != axis and dims[i] is not first.dims[i] and not agree(dims[i], first.dims[i]):
-                        raise _unequal("concat", xs, f"{first.dims[i]} against {dims[i]} on axis {i}")
+                        raise _unequal("concat", xs, f"{first.dims[i]} against {dims[i]}")
             total = total + dims[axis]
         return Shape(*first.dims[:axis], total, *first.dims[axis + 1 :], channel=first.channel)
 

@@ -53,7 +53,8 @@ class Slice(Layer):
         stop = n if decide(stop > n) else stop
         start = 0 if decide(start < 0) else start
         if not holds(start < stop, "{} < {}", start, stop):
-            raise ShapeError(f"the slice {self.start}:{self.stop}:{self.step} of axis {axis} of {x} is empty")
+            ends = [("" if end is None else str(end)) for end in (self.start, self.stop)]
+            raise ShapeError(f"the slice {':'.join(ends)}:{self.step} of axis {axis} of {x} is empty")
         return axis, start, ceildiv(stop - start, self.step)
 
     def output(self, *xs: Shape) -> Shape:

@@ -316,7 +316,10 @@ def unanswered(readings: Sequence[Reading], watched: Sequence[Watched]) -> dict[
     known, steps, places = aligned([readings[i] for i in order])
     asked = moved_to([places_of(watched[i], readings[i]) for i in order], places)
     code = Code([watched[i] for i in order], asked, steps, longest.network.arity, _Lengths(known))
-    return code.checks(strict=False)
+    found = code.checks(strict=False)
+    for position, checks in code.implied().items():
+        found.setdefault(position, []).extend(checks)
+    return found
 
 
 class _Lengths(Lengths):

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
 from typing import Any, NamedTuple
 
+MOST_PERIOD = 64  # of a rest that is looked for where values are listed
+MOST_RANGES = 6  # of sizes with a formula each
+
 
 class Affine(NamedTuple):
     """The values rate·(n − rest)/modulus + start, for n ≡ rest modulo `modulus`."""
@@ -35,7 +38,7 @@ def written(lines: Sequence[Affine]) -> str:
     >>> written([Affine(4, 0, 0, 3), Affine(4, 1, 0, 0), Affine(4, 2, 0, 1), Affine(4, 3, 0, 2)])
     '(n + 3) % 4'
     >>> written([Affine(6, rest, 0, (5, 0, 7)[rest % 3]) for rest in range(6)])
-    '{0: 5, 1: 0, 2: 7}[n % 3]'
+    '(5, 0, 7)[n % 3]'
     """
     modulus = lines[0].modulus
     rates = {line.rate for line in lines}
@@ -54,7 +57,7 @@ def written(lines: Sequence[Affine]) -> str:
     table = [_linear(line.rate, line.start * modulus - line.rate * line.rest, modulus) for line in lines]
     if len(set(table)) == 1:
         return table[0]
-    return f"{{{', '.join(f'{line.rest}: {text}' for text, line in zip(table, lines, strict=True))}}}[n % {modulus}]"
+    return _looked_up({line.rest: text for text, line in zip(table, lines, strict=True)}, f"n % {modulus}")
 
 
 def _floors(lines: Sequence[Affine], modulus: int, rate: int, step: int) -> str | None:
@@ -99,25 +102,56 @@ def _plus(text: str, add: int) -> str:
     return text if add == 0 else f"{text} + {add}" if add > 0 else f"{text} - {-add}"
 
 
-def _periodic(modulus: int, values: dict[int, int]) -> str:
-    """A value that depends on n modulo `modulus` only."""
+def _periodic(modulus: int, values: Mapping[int, int]) -> str:
+    """A value that depends on n modulo `modulus` only.
+
+    >>> _periodic(8, {r: (0, 0, 1, 2, 3, 4, 5, 0)[r] for r in range(8)})
+    'max((n + 1) % 8 - 2, 0)'
+    """
     listed = sorted(values.items())
-    least = min(values.values())
-    if len(set(values.values())) == 1:
+    least, most = min(values.values()), max(values.values())
+    if least == most:
         return str(least)
-    for m in (d for d in range(2, modulus + 1) if modulus % d == 0):
+    divisors = [d for d in range(2, modulus + 1) if modulus % d == 0]
+    for m in divisors:
         c = (listed[0][1] - least - listed[0][0]) % m
         for base in (least, least - 1):
             if base >= 0 and all((rest + c) % m + base == value for rest, value in listed):
-                return _plus(f"({_plus('n', c)}) % {m}" if c else f"n % {m}", base)
+                return _plus(_rest(c, m), base)
         c = (listed[0][1] - least + listed[0][0]) % m
         if all((c - rest) % m + least == value for rest, value in listed):
             return _plus(f"({c} - n) % {m}" if c else f"-n % {m}", least)
-    for m in (d for d in range(2, modulus + 1) if modulus % d == 0):
+    for m in divisors:
         shorter = {rest % m: value for rest, value in listed}
         if all(shorter[rest % m] == value for rest, value in listed):
             break
-    return f"{{{', '.join(f'{rest}: {value}' for rest, value in sorted(shorter.items()))}}}[n % {m}]"
+    return _clamped(m, shorter) or _looked_up(shorter, f"n % {m}")
+
+
+def _rest(add: int, modulus: int) -> str:
+    return f"({_plus('n', add)}) % {modulus}" if add else f"n % {modulus}"
+
+
+def _clamped(modulus: int, values: Mapping[int, int]) -> str | None:
+    """A rest that counts from some place on, or up to one: a stride that skips, behind one that does not."""
+    least, most = min(values.values()), max(values.values())
+    for c in range(modulus):
+        turned = [((rest + c) % modulus, value) for rest, value in values.items()]
+        up = next(x - value for x, value in turned if value == most)
+        if all(max(x - up, least) == value for x, value in turned):
+            return f"max({_plus(_rest(c, modulus), -up)}, {least})"
+        up = next(x - value for x, value in turned if value == least)
+        if all(min(x - up, most) == value for x, value in turned):
+            return f"min({_plus(_rest(c, modulus), -up)}, {most})"
+    return None
+
+
+def _looked_up(values: Mapping[int, Any], at: str) -> str:
+    """A table: a row where it begins at 0 and has no holes."""
+    listed = sorted(values.items())
+    if [n for n, _ in listed] == list(range(len(listed))) and len(listed) > 1:
+        return f"({', '.join(str(value) for _, value in listed)})[{at}]"
+    return f"{{{', '.join(f'{n}: {value}' for n, value in listed)}}}[{at}]"
 
 
 def smallest(modulus: int, rests: Iterable[int]) -> tuple[int, tuple[int, ...]]:
@@ -172,31 +206,85 @@ class Congruence(NamedTuple):
 
 
 def with_exceptions(lines: Sequence[Affine], small: Mapping[int, Any]) -> str:
-    """The formula of large sizes, and what is otherwise for small ones."""
+    """The formula of large sizes, and what is otherwise for small ones.
+
+    >>> with_exceptions([Affine(1, 0, 1, 0)], {1: 8, 2: 8, 3: 3}), with_exceptions([Affine(1, 0, 1, 0)], {1: 1, 2: 8})
+    ('n if n > 2 else 8', 'n if n != 2 else 8')
+    """
     formula = written(lines)
     compiled = compile(formula, "formula", "eval")
 
     def differs(n: int, value: int) -> bool:
         try:
             return bool(eval(compiled, {}, {"n": n}) != value)
-        except KeyError:  # a table of the rests that large sizes have
+        except (KeyError, IndexError):  # a table of the rests that large sizes have
             return True
 
     others = {n: v for n, v in sorted(small.items()) if differs(n, v)}
     if not others:
         return formula
-    if len(set(others.values())) == 1 and all(n in others for n in small if n <= max(others)):
-        return f"{formula} if n > {max(others)} else {next(iter(others.values()))}"
-    return f"{of_each(others)} if n in {{{', '.join(map(str, others))}}} else {formula}"
+    last = max(others)
+    below = f"{formula} if n > {last} else {of_each({n: v for n, v in small.items() if n <= last})}"
+    told = f"!= {last}" if len(others) == 1 else f"not in {{{', '.join(map(str, others))}}}"
+    return min(below, f"{formula} if n {told} else {of_each(others)}", key=len)
 
 
 def of_each(values: Mapping[int, int]) -> str:
-    """The value of each n that there is: a straight line where they lie on one, else looked up.
+    """The value of each n that there is: one formula, or some for ranges of n, where that is shorter than a table.
 
     >>> of_each({224: 0, 225: 1, 226: 2}), of_each({5: 1, 6: 1, 8: 4})
-    ('n - 224', '{5: 1, 6: 1, 8: 4}[n]')
+    ('n - 224', '1 if n < 8 else 4')
+    >>> of_each({n: max((n + 3) % 8 - 3, 0) for n in range(213, 245)})
+    'max((n + 3) % 8 - 3, 0)'
+    >>> of_each({n: n % 210 - 14 for n in (14, 15, 16, 224, 225, 226)})
+    'n - 14 if n < 224 else n - 224'
     """
-    if len(values) > 2 and len({v - n for n, v in values.items()}) == 1:
-        n, v = next(iter(values.items()))
-        return "n" if v == n else f"n {'-' if v < n else '+'} {abs(v - n)}"
-    return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"
+    listed = sorted(values.items())
+    texts = [_looked_up(dict(listed), "n")]
+    parts: list[tuple[int, str]] = []
+    while listed and len(parts) < MOST_RANGES:
+        low, high = 1, len(listed)  # the longest beginning that one formula fits
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if _one(listed[:middle]) else (low, middle - 1)
+        text = _one(listed[:low]) or str(listed[0][1])
+        listed = listed[low:]
+        parts.append((listed[0][0] if listed else 0, text))
+    if not listed:
+        *ranges, (_, final) = parts
+        texts.append("".join(f"{text} if n < {end} else " for end, text in ranges) + final)
+    return min(texts, key=len)
+
+
+def _one(listed: Sequence[tuple[int, int]]) -> str | None:
+    """One formula for all of some sizes and their values: a number, a line, a division, a rest; else None."""
+    (first, value), *more = listed
+    if all(v == value for _, v in more):
+        return str(value)
+    if all(v - n == value - first for n, v in more):
+        return _plus("n", value - first)
+    (second, other), count = more[0], len(listed)
+    rate, off = divmod(other - value, second - first)
+    if count > 2 and not off and all(v - value == rate * (n - first) for n, v in more):
+        return _plus(_scaled(rate), value - rate * first)
+    if count > 3 and (found := _floor(listed)) is not None:
+        return found
+    for modulus in range(2, min(MOST_PERIOD, count // 2) + 1):
+        rests: dict[int, int] = {}
+        if all(rests.setdefault(n % modulus, v) == v for n, v in listed):
+            return _periodic(modulus, rests)
+    return None
+
+
+def _floor(listed: Sequence[tuple[int, int]]) -> str | None:
+    """``(n + c) // m * step + extra``, if that is what sizes that are listed have."""
+    (first, value), *more = listed
+    step = gcd(*(v - value for _, v in more))
+    extra = value % step
+    for modulus in range(2, min(MOST_PERIOD, listed[-1][0] - first) + 1):
+        least = max((v - extra) // step * modulus - n for n, v in listed)
+        most = min(((v - extra) // step + 1) * modulus - 1 - n for n, v in listed)
+        if least <= most:
+            add = 0 if least <= 0 <= most else least if least > 0 else most
+            return _plus(_linear(1, add, modulus) + (f" * {step}" if step > 1 else ""), extra)
+    return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from rfcalc.graph.forward import Shaped, forward, relation
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Split, Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.formulas import with_exceptions, written
+from rfcalc.plan.formulas import of_each, with_exceptions, written
 from rfcalc.plan.nearest import Near, nearest, told
 from rfcalc.plan.solving import (
     Axis,
@@ -110,7 +111,7 @@ class Sizes:
         if rank == 0:
             raise RfcalcError(f"the input {inputs[0]} has no spatial axes", fix="a flat vector has one size only")
         if near is not None and len(near) != rank:
-            meant = "x".join([str(near[0] if len(near) == 1 else 350)] * rank)
+            meant = "x".join(map(str, _meant(near, inputs[0])))
             raise RfcalcError(
                 f"--near {'x'.join(map(str, near))} has {plural(len(near), 'size')}",
                 why=f"the input {inputs[0]} has {plural(rank, 'spatial axis', 'spatial axes')}",
@@ -121,6 +122,8 @@ class Sizes:
         self.inputs: tuple[Shape, ...] = self.asked
         self.axes: tuple[Axis, ...] = ()
         self._solve()
+        if near is None and self.inputs != self.asked:
+            self.asked_near = inputs[0].spatial
 
     def _solve(self) -> None:
         self.inputs = self._base(self.asked)
@@ -203,7 +206,8 @@ class Sizes:
             return None
         of = shape.axes[axis]
         if solved.valid.start is None:
-            return self._listed(axis, {n: solved.length(position, of, n) for n in solved.valid.below})
+            values = {n: solved.length(position, of, n) for n in solved.valid.below}
+            return of_each({n: v for n, v in values.items() if v is not None})
         lines = solved.lines(position, of)
         if not lines:
             return None
@@ -215,11 +219,6 @@ class Sizes:
         solved = self.axes[axis]
         bound = max([1, *[c.first if c.last is None else c.last + 1 for c in solved.found]])
         return [n for c in solved.taken for n in c.sizes(bound)]
-
-    @staticmethod
-    def _listed(axis: int, values: Mapping[int, int | None]) -> str | None:
-        different = set(values.values())
-        return str(different.pop()) if len(different) == 1 else None
 
     def unseen(self, axis: int) -> dict[str, str | None]:
         """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""
@@ -313,7 +312,8 @@ class Sizes:
             for n in lengths:
                 product *= n
             name = self.network.nodes[position - self.network.arity].name
-            text = " · ".join(f"({t.replace('n', f'n{i}')})" for i, t in enumerate(terms)) + f" = {product}, for {name}"
+            put_in = [re.sub(r"\bn\b", f"n{i}", t) for i, t in enumerate(terms)]
+            text = " · ".join(f"({t})" for t in put_in) + f" = {product}, for {name}"
             return Joint(text, product, tuple(terms))
         return None
 
@@ -426,6 +426,13 @@ class Sizes:
         from rfcalc.plan.sizes_shown import document
 
         return document(self)
+
+
+def _meant(near: Sequence[int], x: Shape) -> Sequence[int]:
+    """What sizes of too many or too few axes are likely to mean: without the channels, or all sides alike."""
+    if len(near) > x.rank:
+        return near[-x.rank :] if near[0] in (1, 3, x.channels) else near[: x.rank]
+    return (near[0],) * x.rank
 
 
 def _one(values: dict[str, str | None]) -> Any:

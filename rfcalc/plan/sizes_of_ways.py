@@ -128,18 +128,25 @@ class SizesOfWays(Sizes):
         return tuple(range(len(self.network.outputs)))
 
     def refused(self, axis: int) -> tuple[Refused, ...]:
-        """Each node that refuses sizes of an axis, on any way, with the smallest one."""
+        """Each node that refuses sizes of an axis, on any way, with the smallest one; first those without a largest."""
         found: dict[str, Refused] = {}
-        told = [(r.node, r) for way in self.ways[axis] for r in way.refused(axis)]
-        told += [(f"{r.node}, {way.ends}", r) for way in self.ending[axis] for r in [_ended(way)]]
+        refusing: dict[str, list[Class]] = {}
+        told: list[tuple[str, Refused]] = []  # with what is one in all ways: the node, or where the code is refused
+        for way in self.ways[axis]:
+            network = way.following.network
+            for c in way.axes[axis].found:
+                if c.position is not None:
+                    refusing.setdefault(network.nodes[c.position - network.arity].name, []).append(c)
+            told += [(r.node, r) for r in way.refused(axis)]
+        for ending in self.ending[axis]:
+            r = _ended(ending)
+            told.append((f"{r.node}, {ending.ends}", r))
+            refusing.setdefault(told[-1][0], []).extend(ending.found)
         for place, r in told:
-            known = found.get(place)
-            if known is None:
-                found[place] = r
-            else:
-                least = min(known, r, key=lambda x: x.size)
-                found[place] = least._replace(sizes=f"{known.sizes}; {r.sizes}")
-        return tuple(found.values())
+            found[place] = min(found.get(place, r), r, key=lambda x: x.size)
+        endless = {place: all(c.last is not None for c in refusing[place]) for place in found}
+        places = sorted(found, key=lambda place: (endless[place], found[place]))
+        return tuple([found[place]._replace(sizes=classes_told(refusing[place])) for place in places])
 
     def unseen(self, axis: int) -> dict[str, str | None]:
         """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""

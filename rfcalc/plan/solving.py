@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import LimitError, RfcalcError, ShapeError, plural
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
+from rfcalc.core.within import in_time
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
@@ -199,6 +200,7 @@ class _Walk:
         return [c._replace(rest=c.rest + first) for c in found] if first else found
 
     def _counted(self) -> None:
+        in_time()
         self.count += 1
         if self.count > MOST_CLASSES or (self.seconds is not None and thread_time() - self.begun > self.seconds):
             raise LimitError(f"{self.count:,} classes of sizes are too many to tell apart")
@@ -266,8 +268,9 @@ class Weights:
             return fitted
         needed = layer.cost(xs, y).params
         if needed != params:
-            counted = plural(params, "parameter")
-            raise ShapeError(f"its {counted} fit maps of another size", why=f"{needed} would be needed for {xs[0]}")
+            counted = f"{params:,}" if isinstance(params, int) else params
+            why = f"{xs[0]} needs {plural(needed, 'parameter')}, there are {counted}"
+            raise ShapeError("its parameters fit maps of another size", why=why)
         return y
 
     def _independent(self, layer: Layer, xs: tuple[Shape, ...], y: Shape) -> bool:

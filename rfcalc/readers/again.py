@@ -18,7 +18,17 @@ from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.following import Following, follow, unanswered
 from rfcalc.plan.solving import with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
-from rfcalc.readers.confirming import Read, Refused, asks_alike, confirm, explained, longer, other_answers, passes
+from rfcalc.readers.confirming import (
+    Read,
+    Refused,
+    asks_alike,
+    confirm,
+    explained,
+    longer,
+    nothing_caught,
+    other_answers,
+    passes,
+)
 from rfcalc.readers.exactly import exactly
 from rfcalc.readers.guards import Guard, Refusal, guard, refusal_of
 from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, ran_past, untold
@@ -120,6 +130,8 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
         raise untold(what, "it gets other answers to what it asks of lengths at other sizes")  # ways tell them apart
     if step == 1 and what == "code":
         confirming += _other_answers(target, network, base, readings, found, made)
+    if step == 1 and getattr(network.source, "catches", False):
+        nothing_caught(target, network, base, found, made)
     count = len(readings) + len(refused) + len(confirming) - 1
     said = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     said += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""

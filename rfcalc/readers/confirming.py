@@ -17,7 +17,7 @@ from rfcalc.plan.following import Following, OtherWay, Solved
 from rfcalc.plan.solving import Class, Part, classes, with_size
 from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
-from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, untold
+from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, ran_past, untold
 
 MOST_ANSWERS = 24  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
@@ -81,6 +81,36 @@ def other_answers(
                 yield inputs, one
                 if deliberate(one if isinstance(one, RfcalcError) else None):
                     break
+
+
+def nothing_caught(target: Known, network: Network, base: Sequence[Shape], found: Following, made: Shaped) -> int:
+    """How many sizes were read that layers refuse, one for each node that refuses some, above and below the size of the
+    inputs, of code that catches errors: it must be refused there, too, and no later.
+
+    Raises:
+        RfcalcError: it is taken, or goes on behind the layer.
+    """
+    image = first_of(base)
+    tried: set[tuple[int, int | None, bool]] = set()
+    for axis in range(base[image].rank):
+        own = base[image].spatial[axis]
+        varied = [(i, axis) for i, x in enumerate(base) if x.rank == base[image].rank and x.spatial[axis] == own]
+        try:
+            solved = classes(found.network, base, varied, made=made, following=found)
+        except Undecided as undecided:
+            raise untold("code", str(undecided)) from None
+        for c in sorted(solved, key=lambda c: c.first):
+            key = axis, c.position, c.first > own
+            if c.error is None or c.position is None or key in tried:
+                continue
+            tried.add(key)
+            inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
+            one = target.at(network, inputs)
+            confirm(found, inputs, one, made)
+            name = found.network.nodes[c.position - found.network.arity].name
+            if isinstance(one, RfcalcError) and ran_past(network, one, name):
+                raise untold("code", f"it refuses {inputs[0]} later than its layers do: {brief(one)}", name)
+    return len(tried)
 
 
 def asks_alike(one: Watched, other: Watched) -> bool:

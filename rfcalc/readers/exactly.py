@@ -13,7 +13,16 @@ from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.asked import Certainty
 from rfcalc.plan.following import Following, Solved, follow
-from rfcalc.readers.confirming import Read, Refused, asks_alike, confirm, explained, longer, other_answers
+from rfcalc.readers.confirming import (
+    Read,
+    Refused,
+    asks_alike,
+    confirm,
+    explained,
+    longer,
+    nothing_caught,
+    other_answers,
+)
 from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
 from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
 
@@ -105,6 +114,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     else:
                         return None
             if told:
+                confirmed += nothing_caught(target, network, base, found, made) if network.source.catches else 0
                 found.solved = solved
                 return found, len(taken) + len(refused) + confirmed - 1
     except (Unfollowed, RfcalcError):

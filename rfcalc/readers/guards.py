@@ -106,11 +106,14 @@ def deliberate(error: BaseException | None) -> bool:
 
 
 def raised(error: BaseException | None) -> bool:
-    """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too."""
+    """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too, a
+    division by a length that is 0, what an operator does with lengths alone (positions that a table does not have)."""
     if deliberate(error):
         return True
     while isinstance(error, RfcalcError):
         error = error.__cause__
+    if isinstance(error, ZeroDivisionError) or getattr(error, "by_lengths", False):
+        return True
     frame, line = _innermost(error)
     try:
         source, first = inspect.getsourcelines(frame.f_code) if frame is not None else ([], 0)

@@ -12,7 +12,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import native
 from rfcalc.graph.forward import shapes_of_inputs
 from rfcalc.graph.network import Network
-from rfcalc.readers.target import analyze, named
+from rfcalc.readers.target import Named, Target, analyze, named
 from rfcalc.report import Report
 
 if TYPE_CHECKING:
@@ -44,24 +44,44 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     from rfcalc.plan.sizes import Sizes
 
     asked = named(target)
-    with watched():
-        found = asked.read(input)
+    near_ = lengths("near", near)
+    found, input, near_, refused = _read_close(asked, input, near_)  # noqa: A001
     network = found.network
     given, assumptions = found.at(input)
+    assumptions = (*refused, *assumptions)
     shapes = shapes_of_inputs(network, given)
     following = None
-    near_ = lengths("near", near)
     if found.bound and asked.again:
         from rfcalc.readers.again import followed
 
         try:
             following, told = followed(target, found, few=True)
         except RfcalcError as unfollowed:
-            from rfcalc.readers.ways import sizes_of_ways
+            from rfcalc.readers.by_ways import sizes_of_ways
 
             return sizes_of_ways(target, found, shapes, near_, assumptions, unfollowed)
         assumptions = (*assumptions, *told)
     return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
+
+
+def _read_close(asked: Named, given: Any, near: Sequence[int] | None) -> tuple[Target, Any, Any, tuple[str, ...]]:
+    """A target read with an input, or with one close by where it is refused: then its sizes are what valid ones are
+    looked for near to."""
+    try:
+        with watched():
+            return asked.read(given), given, near, ()
+    except RfcalcError as error:
+        from rfcalc.readers.close import close_to, first_of, told
+
+        close = close_to(asked, given, error)
+        if close is None:
+            raise
+        with watched():
+            found = asked.read(close)
+        if given is None:
+            return found, close, near, (f"no input was given, and it runs on {told(close)}",)
+        note = f"the input {told(given)} does not run: it was read at {told(close)}"
+        return found, close, near or Shape.of(first_of(given)).spatial, (note,)
 
 
 def memory(

@@ -8,6 +8,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
+from rfcalc.core.within import in_time
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, plan
@@ -68,6 +69,7 @@ def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
     Raises:
         RfcalcError: it is refused.
     """
+    in_time()
     own = as_called(network.source, inputs)
     given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
     found = resolve(target, given).network

@@ -227,7 +227,11 @@ def _pasted(text: str, form: str, given: Any) -> Target:
     """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
     from rfcalc.readers.text import from_text
 
-    loaded = from_text(text, given)
+    try:
+        loaded = from_text(text, given)
+    except RfcalcError as error:
+        error.asked = (text, given)
+        raise
     return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted
+from rfcalc.plan.sizes_of_ways import Way, given_back, parted
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
 from rfcalc.readers.parts import LARGE, ends, gives, holds, ran, size_at, spread_of, without
@@ -42,43 +42,6 @@ FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
 AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
 
 
-def ways(target: Any, first: Target, base: Sequence[Shape]) -> tuple[list[list[Way]], int]:
-    """The ways of every axis, and how many readings it took.
-
-    Raises:
-        RfcalcError: what the code asks is not followed; the message says where.
-    """
-    found: list[_Ways] = []
-    told = []
-    for axis in range(base[0].rank):
-        like = next((ways for ways in found if ways.size == base[0].spatial[axis]), None)
-        found.append(_Ways(target, first, base, axis, like))
-        told.append(found[-1].all())
-    return told, sum(ways.count for ways in found)
-
-
-def sizes_of_ways(
-    target: Any, first: Target, inputs: Sequence[Shape], near: Sequence[int] | None, assumptions: Sequence[str],
-    unfollowed: RfcalcError,
-) -> SizesOfWays:  # fmt: skip
-    """The valid sizes of code, whose one way that was followed does not hold at all sizes.
-
-    Raises:
-        RfcalcError: `unfollowed`, or what more is known of why.
-    """
-    network = first.network
-    if not hasattr(network.source, "sizes_asked"):  # no code
-        raise unfollowed
-    try:
-        found, count = ways(target, first, inputs)
-    except Undecided as undecided:
-        raise untold("code", str(undecided)) from None
-    several = max(map(len, found))
-    told = f"the code was read at {plural(count, 'size')}; it takes up to {plural(several, 'way')} along an axis"
-    told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
-    return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)
-
-
 class Left(NamedTuple):
     """Sizes whose way is not known yet; the way on which they were refused, its position and why, if there is one."""
 
@@ -88,14 +51,14 @@ class Left(NamedTuple):
     error: RfcalcError | None = None
 
 
-class _Ways:
+class Ways:
     """The ways along one axis, the others as they are.
 
     Args:
         like: those of an axis that is as long: its sizes are tried first, and what turns out alike is confirmed once.
     """
 
-    def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: _Ways | None) -> None:
+    def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: Ways | None) -> None:
         self.target, self.network, self.base, self.axis = target, first.network, base, axis
         size, rank = int(base[0].spatial[axis]), base[0].rank
         self.size: int = size
@@ -371,6 +334,9 @@ class _Ways:
                 alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
                 n = next((n for n in self.known if any(holds(Part(*x[:3]), n) for x in alike)), c.first)
                 refusing[number] = self._refused_by(number, way, [Part(*x[:3]) for x in alike], n)
+            if isinstance(c.error, OtherWay) and refusing[c.error.number] is None and (left := self._layers(way, c)):
+                found += left
+                continue
             by = refusing[c.error.number] if isinstance(c.error, OtherWay) else way if c.error is not None else None
             if by is not None:
                 found.append(Left(Part(*c[:3]), by, c.position, c.error))
@@ -398,6 +364,21 @@ class _Ways:
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
+
+    def _layers(self, way: Way, c: Class) -> list[Left]:
+        """What the layers of a way say of sizes with another number than is the same in all readings of it, which is no
+        question, if they refuse all of these sizes."""
+        taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        assert isinstance(c.error, OtherWay)
+        if c.error.number < len(taken):
+            return []
+        known = way.following
+        unasked = Following(known.network, known.rules, known.guards)
+        with suppress(RfcalcError, Undecided):
+            found = self._solved(unasked, forward(unasked.at(way.inputs), way.inputs), [Part(*c[:3])])
+            if all(x.error is not None for x in found):
+                return [Left(Part(*x[:3]), way._replace(following=unasked), x.position, x.error) for x in found]
+        return []
 
     def _followed(self, group: Sequence[int]) -> Following:
         readings: Any = [self.told(n) for n in group]

@@ -15,11 +15,26 @@ from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
-from torch.fx.experimental._constant_symnode import ConstantIntNode
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Expression, Length, Share, lose, watching
-from rfcalc.core.plainly import beyond, numbers
+from rfcalc.core.lengths import Asked, Expression, Length, lose, watching
+from rfcalc.core.plainly import beyond, cut, numbers, parts_of
+from rfcalc.readers.torch.asking import (
+    ASKING,
+    COUNTS,
+    FITTING,
+    NARROWING,
+    PICKING,
+    PIECES,
+    SIZES,
+    SQUEEZING,
+    VIEWS,
+    Sizes,
+    by_lengths,
+    lengths_of,
+    merges,
+    picked,
+)
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
 
@@ -62,23 +77,34 @@ class Disguise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
-        if func in _PICKING and self.blank(args[0]):
+        if func in PICKING and self.blank(args[0]):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],))
+        if func in SQUEEZING and self.blank(args[0]):
+            self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
         if self.watched is None:
             return self._called(func, args, kwargs)
         self.goes_on()
         if func is torch.einsum and args and isinstance(args[0], str):
             self.joined(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
         self.calling = func, args, kwargs
+        if func in NARROWING:
+            _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
-        self.watched.gives(len(self.recorder.steps), (*args, kwargs))
+        pieces = self._pieces(func, args)
+        self.watched.gives(len(self.recorder.steps), (*args, kwargs) if pieces is None else pieces)
         hanging = self._hanging((*args, kwargs), since)
-        if hanging is not None and func in _ASKING:
+        if hanging is not None and func in FITTING and pieces is None:
+            self._fits(func, args, hanging)
+        if hanging is not None and func in ASKING:
             lose(hanging)
-        merging = self.watched.as_written and func in _VIEWS and _merging(func, args)
-        lengths = _lengths_of(func, args, kwargs) if hanging is not None else None
+        merging = self.watched.as_written and func in VIEWS and merges(func, args)
+        lengths = lengths_of(func, args, kwargs) if hanging is not None else None
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
-        out = self._called(func, args, kwargs)
+        try:
+            out = self._called(func, args, kwargs)
+        except Exception as error:  # whether lengths are why, where there are no maps
+            error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))  # type: ignore[attr-defined]
+            raise
         if lengths is not None and isinstance(out, torch.Tensor) and out.shape == numbers(lengths):
             self.made[id(out)] = out, lengths
         if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
@@ -86,10 +112,11 @@ class Disguise(TorchFunctionMode):
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
         if hanging is not None:
+            fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             for t in tensors((out,)):
-                if not self.blank(t):
-                    self.watched.hanging[memory_of(t)] = t, hanging
-        if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in _PIECES and any(map(self.blank, args)):
+                if not self.blank(t):  # of a table, a part hangs on lengths, and the table does not
+                    self.watched.hanging[id(t) if (memory := memory_of(t)) in fixed else memory] = t, hanging
+        if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in PIECES and any(map(self.blank, args)):
             lose(Asked(len(self.recorder.steps), len(out)))
         self.calling = None
         return out
@@ -118,10 +145,41 @@ class Disguise(TorchFunctionMode):
         for given in self.watched.given[since:]:
             made = Expression("lost", made, given.made)
         for t in tensors(args) if self.watched.hanging else ():
-            found = self.watched.hanging.get(memory_of(t))
+            found = self._hangs(t)
             if found is not None:
-                made = Expression("lost", made, found[1])
+                made = Expression("lost", made, found)
         return made
+
+    def _hangs(self, t: torch.Tensor) -> Any:
+        """The lengths that the values of a tensor hang on."""
+        assert self.watched is not None
+        found = self.watched.hanging.get(memory_of(t)) or self.watched.hanging.get(id(t))
+        return None if found is None else found[1]
+
+    def _pieces(self, func: Any, args: Any) -> list[Any] | None:
+        """The lengths of what is cut out of a table by lengths; None where something else is done."""
+        if func is not _T.__getitem__ or self.blank(args[0]):
+            return None
+        x, at = args[0], args[1] if isinstance(args[1], tuple) else (args[1],)
+        if any(isinstance(i, (list, torch.Tensor)) for i in at) or not any(map(by_lengths, at)):
+            return None
+        found: list[Any] = []
+        axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
+        for i in at:
+            if isinstance(i, slice) and by_lengths(i):
+                found.append(cut(i, x.shape[axis]))
+            elif type(i) is Length:
+                _ = i >= 0 and i < x.shape[axis]
+            axis += x.dim() - consumed if i is Ellipsis else i is not None
+        return found
+
+    def _fits(self, func: Any, args: Any, hanging: Any) -> None:
+        """Note that what is picked from a table by lengths lies in it: whether lengths are no larger than the table."""
+        if any(self.blank(t) for t in tensors(args)):
+            return
+        known = {length.made: length for length in parts_of(hanging)}
+        counts = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
+        _ = all(length <= n for n in counts for length in known.values())  # no more is asked behind what does not fit
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = _SPECIAL.get(func)
@@ -133,7 +191,7 @@ class Disguise(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
-        if self.watched is not None and func in _SIZES and args and self._varies(args[0]):
+        if self.watched is not None and func in SIZES and args and self._varies(args[0]):
             return self._remembering(func, args, kwargs or {}, out)
         return out
 
@@ -144,7 +202,7 @@ class Disguise(TorchFunctionMode):
         tensor, lengths = self.made.get(id(args[0]), (None, ()))
         if tensor is args[0] and isinstance(out, torch.Size):
             return Sizes(lengths)
-        if func in _COUNTS:
+        if func in COUNTS:
             found: Any = math.prod([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(args[0].shape)])
         elif type(out) is int and func is _T.size:
             axis = args[1] if len(args) > 1 else kwargs["dim"]
@@ -199,10 +257,18 @@ class Disguise(TorchFunctionMode):
                 if type(n) is Length and sum(letter in term for term in terms) > 1:
                     _ = n == 1
 
+    def squeezed(self, x: torch.Tensor, axes: Any) -> None:
+        """Note what is asked of axes that are left out where they have one position."""
+        self.sizes_asked = True
+        if self.watched is not None:
+            lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
+            asked = range(x.dim()) if axes is None else (axes,) if type(axes) is int else axes
+            _ = [lengths[i] == 1 for i in asked if -x.dim() <= i < x.dim()]
+
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
         to a function that is written in Python (but for those that are known to look at the rank only)."""
-        if func in _SIZES:
+        if func in SIZES:
             return not args or self.blank(args[0])
         if isinstance(out, (tuple, list)):
             return True
@@ -225,6 +291,7 @@ _BY_RANK = frozenset((
     "max_pool1d", "max_pool2d", "max_pool3d", "mish", "normalize", "pad", "relu", "relu6", "selu", "sigmoid", "silu",
     "softmax", "softplus", "softsign", "tanh", "tanhshrink",
 ))  # fmt: skip
+_T: Any = torch.Tensor
 Special = Callable[[Disguise, Any, Any, Any], Any]
 _SPECIAL: dict[Any, Special] = {}
 
@@ -235,99 +302,6 @@ def _of(*functions: Any) -> Callable[[Special], Special]:
         return special
 
     return register
-
-
-_T: Any = torch.Tensor
-_SIZES = frozenset((
-    _T.shape.__get__, _T.size, _T.numel, _T.nelement, _T.__len__, _T.__iter__, _T.stride, _T.nbytes.__get__,
-    _T.untyped_storage, _T.storage_offset, torch.numel,
-))  # fmt: skip
-
-
-_PICKING = frozenset((_T.__getitem__, _T.__setitem__))
-
-
-class _Whole(torch.SymInt, int):  # type: ignore[misc]
-    """What a length passes for: PyTorch's functions take it where they take whole numbers."""
-
-
-class _Real(torch.SymFloat, float):  # type: ignore[misc]
-    """The same for a quotient."""
-
-
-Length.passes_for, Share.passes_for, Length.as_node = _Whole, _Real, ConstantIntNode
-
-
-class Sizes(tuple[Any, ...]):
-    """Lengths that pass for a `torch.Size`, which holds plain numbers only."""
-
-    __slots__ = ()
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return torch.Size
-
-    def numel(self) -> Any:
-        return math.prod(self)
-
-    def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        return Sizes(found) if type(found) is tuple else found
-
-    def __add__(self, other: Any) -> Any:
-        return Sizes((*self, *other)) if isinstance(other, tuple) else NotImplemented
-
-    def __radd__(self, other: Any) -> Any:
-        return Sizes((*other, *self)) if isinstance(other, tuple) else NotImplemented
-
-    def __copy__(self) -> Sizes:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Sizes:
-        return self
-
-    def __reduce__(self) -> Any:
-        return torch.Size, (tuple([n.__index__() for n in self]),)
-
-
-_PIECES = frozenset((
-    "split", "split_with_sizes", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split",
-    "unsafe_chunk",
-))  # fmt: skip
-_ASKING = {
-    _T.item, _T.tolist, _T.numpy, _T.__array__, _T.__int__, _T.__float__, _T.__index__, _T.__complex__, _T.__bool__,
-    _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose, _T.__format__, _T.__repr__,
-    _T.__contains__,
-}  # fmt: skip
-
-
-_FLATTENS = frozenset((_T.flatten, torch.flatten))
-_VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *_FLATTENS))
-
-
-def _lengths_of(func: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
-    """The lengths of a tensor that is made of lengths alone, as the code gave them."""
-    if func not in _MAKING:
-        return None
-    args = args[1:] if func in _MAKING_LIKE else args
-    size = kwargs["size"] if "size" in (kwargs or {}) else args[0] if isinstance(args[0], (tuple, list)) else args
-    return tuple(size) if all(isinstance(n, int) for n in size) else None
-
-
-def _merging(func: Any, args: Any) -> bool:
-    """Whether a view merges its first axis with the next ones, as far as what it is given says so: where these have
-    one position, the extents alone do not tell."""
-    given = args[1] if len(args) > 1 and isinstance(args[1], (tuple, list)) else args[1:]
-    if func in _FLATTENS:
-        return not given or (given[0] == 0 and (len(given) < 2 or given[1] != 0))
-    if not given or type(given[0]) is Length:
-        return bool(given) and not isinstance(given[0].made, Asked)
-    return type(given[0]) is int and int(given[0]) == -1 and len(given) > 1 and type(given[1]) is int
-
-
-_MAKING_LIKE = frozenset((_T.new_zeros, _T.new_ones, _T.new_empty))
-_MAKING = frozenset((torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, *_MAKING_LIKE))
-_COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 
 @_of(_T.device.__get__)

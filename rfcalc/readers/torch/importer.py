@@ -108,6 +108,7 @@ def from_torch(
             sizes=sizes(recording),
             steps=steps,
             sizes_asked=recording.sizes_asked,
+            catches=recording.catches,
             recomputed=recomputed,
             frames={name: recording.steps[number].frame.path for name, number in steps.items() if number >= 0},
             dtype=dtype,

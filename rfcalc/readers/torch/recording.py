@@ -78,6 +78,7 @@ class Recording(NamedTuple):
     assumed: tuple[str, ...] = ()
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
     sizes_asked: bool = True  # whether the code may have seen a size of what hangs on the input
+    catches: bool = False  # whether the code may do something else where a layer refuses
     again: tuple[tuple[int, int], ...] = ()
     derived: tuple[str, ...] = ()
 
@@ -179,6 +180,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         if mistake is not None:
             raise mistake.at(type(module).__name__)
         grown = len(list(module.parameters())) > len(parts.parameters)
+    catching = any(map(catches, disguise.codes))
     outputs = list(outputs_of(result))
     if not outputs:
         raise RfcalcError(
@@ -193,9 +195,8 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         frozenset(recorder.written),
         tuple(disguise.assumed),
         recorder.once,
-        disguise.sizes_asked
-        or any(map(catches, disguise.codes))
-        or any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules),
+        disguise.sizes_asked or catching or any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules),
+        catching,
         tuple(checkpoints.runs),
         tuple(checkpoints.derived),
     )

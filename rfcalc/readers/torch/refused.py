@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import Advice, RfcalcError, plural
 from rfcalc.core.shape import USUAL, Shape, mistaken
+from rfcalc.readers.close import MULTIPLES, SIDES
 from rfcalc.readers.torch.entrance import channels_read
 from rfcalc.readers.torch.given import ForwardCall, Leaf
 from rfcalc.readers.torch.recorder import Operation
 
-SIDES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
 SECONDS = 4.0  # for sizes that are tried
 
 
@@ -187,8 +187,8 @@ def at_fault(step: Operation | None) -> RfcalcError | None:
 
 def size_that_runs(
     reader: Reader | None, call: ForwardCall, stopped: Operation | None, run: Callable[[ForwardCall], bool]
-) -> str | None:
-    """What to say of other sizes, from running them.
+) -> Advice | None:
+    """What to say of other sizes, from running them; several inputs are all rounded up to the same multiples.
 
     Args:
         stopped: the step that could not be taken.
@@ -197,20 +197,31 @@ def size_that_runs(
     Returns:
         A size that the module takes, or that there was none; None where sizes are not what it is about.
     """
-    leaf = reader.leaf if reader is not None else next(iter(call.leaves), None)
-    if leaf is None or len(call.leaves) != 1 or len(leaf.shape) < 3:
+    leaves = call.leaves
+    first = reader.leaf if reader is not None else next(iter(leaves), None)
+    if first is None or any(len(leaf.shape) < 3 or not leaf.dtype.is_floating_point for leaf in leaves):
         return None
+    one = len(leaves) == 1
     begun, tried = thread_time(), 0
-    for spatial in _others(leaf.shape[2:], _too_large(stopped)):
+    alone = ((n,) for n in _others(first.shape[2:], _too_large(stopped)))
+    for spatial in alone if one else _multiples(leaves):
         if thread_time() - begun > SECONDS:
             break
         tried += 1
-        shape = (*leaf.shape[:2], *spatial)
-        if run(call.mapped(lambda leaf, shape=shape: leaf._replace(shape=shape))):  # type: ignore[misc]
-            size = "x".join(map(str, shape[1:]))
-            return f"it runs on {size}: --input {size} (rfcalc sizes TARGET --input {size} tells all valid sizes)"
+        shapes = [(*leaf.shape[:2], *n) for leaf, n in zip(leaves, spatial, strict=True)]
+        in_order = iter(shapes)
+        if run(call.mapped(lambda leaf, shapes=in_order: leaf._replace(shape=next(shapes)))):  # type: ignore[misc]
+            found = {leaf.name: Shape(*shape[1:]) for leaf, shape in zip(leaves, shapes, strict=True)}
+            told = [f"{'' if one else f'{name}='}{shape}" for name, shape in found.items()]
+            options = " ".join(f"--input {t}" for t in told)
+            text = f"it runs on {', '.join(told)}: {options}"
+            return Advice(text, found[leaves[0].name] if one else found)
     where = f", at {stopped.frame.path}" if stopped is not None and stopped.frame.path else ""
-    return f"it ran on none of {plural(tried, 'other size')} either: the fault may be in the module itself{where}"
+    return (
+        Advice(f"it ran on none of {plural(tried, 'other size')} either: the fault may be in the module itself{where}")
+        if one
+        else None
+    )
 
 
 def _too_large(step: Operation | None) -> float | None:
@@ -221,12 +232,18 @@ def _too_large(step: Operation | None) -> float | None:
     return float(x.shape[-1] / step.args["weight"].shape[1])
 
 
+def _multiples(leaves: Sequence[Leaf]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The sizes of several inputs, all rounded up to multiples."""
+    for m in MULTIPLES:
+        yield tuple([tuple(-(-n // m) * m for n in leaf.shape[2:]) for leaf in leaves])
+
+
 def _others(spatial: Sequence[int], times: float | None) -> Iterator[tuple[int, ...]]:
     """Sizes to try: the given one up to the next multiples; then squares, the likeliest and usual ones first."""
     given = tuple(int(n) for n in spatial)
     seen = {given}
     axes = len(given)
-    rounded = [tuple(-(-n // m) * m for n in given) for m in (2, 4, 8, 16, 32, 64, 128)] if times is None else []
+    rounded = [tuple(-(-n // m) * m for n in given) for m in MULTIPLES] if times is None else []
     likely = given[0] if times is None else given[0] / times ** (1 / axes)
     usual = sorted(SIDES, key=lambda n: abs(n - likely))
     near = sorted(range(max(1, round(likely) - 8), round(likely) + 9), key=lambda n: abs(n - likely))

@@ -48,8 +48,10 @@ def caught(disguise: Disguise) -> None:
         watched.conditions.extend(found)
         return
     for tensor in tensors((*disguise.calling[1], *(disguise.calling[2] or {}).values())):
-        for n in disguise.lengths(tensor):
-            lose(n.made if type(n) is Length else None)
+        made: Any = None
+        for length in disguise.lengths(tensor):
+            made = Expression("lost", made, made_of(length)) if type(length) is Length else made
+        lose(made)
 
 
 def _demanded(disguise: Disguise) -> list[Condition]:

@@ -47,6 +47,7 @@ class Source:
         steps: the step of a run that made a node, by its number; -1 for what is given with the weights.
         make: builds it with weights; None where it has them.
         sizes_asked: whether its code may have seen the sizes of its maps, and so do something else at others.
+        catches: whether its code catches errors, and so may do something else where a layer refuses.
         recomputed: the nodes of each part that is computed again in the backward pass (checkpointed).
         dtype: what it computes in.
         copied: the nodes that read a copy of what they read, by the number of the input (−1: that make such a copy
@@ -71,6 +72,7 @@ class Source:
     steps: Mapping[str, int] = field(default_factory=dict)
     make: Callable[[], Any] | None = None
     sizes_asked: bool = True
+    catches: bool = False
     recomputed: tuple[frozenset[str], ...] = ()
     dtype: str = "float32"
     copied: Mapping[tuple[str, int], Copy] = field(default_factory=dict)
