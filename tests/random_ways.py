@@ -283,10 +283,11 @@ def compared(seed: int, largest: int = 100, refusing: bool = False) -> Compared:
     except RfcalcError as error:
         return Compared(False, "", parts, f"{error.what}: {error.why}")
     run = copy.deepcopy(module).to("meta").eval()
+    dims_read = found.inputs[0].dims  # others than the shape, where that does not run
     for axis, solved in enumerate(found.axes):
         (formula,) = found.output(axis).values()
         for n in range(1, largest + 1):
-            dims = list(shape)
+            dims = list(dims_read)
             dims[axis + 1] = n
             try:
                 with torch.no_grad():

@@ -16,7 +16,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
-from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.aligning import Reading, Unfollowed, plan
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import Way, given_back, parted
@@ -67,6 +67,7 @@ class Ways:
         self.asked: dict[int, Watched] = {}
         self.ran: dict[int, Reading | None] = {}  # what ran at sizes that are refused
         self.refused_alone = 0
+        self.nodes: Any = None  # those that sizes must have to be told together, if any
         self.left = [Left(EVERY)]
         self.followed: dict[tuple[int, ...], Following] = {}
         self.telling: dict[Any, list[int]] = {}  # by way: sizes of which its rules were told
@@ -111,7 +112,9 @@ class Ways:
 
     def takes(self, n: int, way: tuple[Any, ...]) -> bool:
         self.read(n)
-        return self.way(n) == way and self.told(n) is not None
+        if self.way(n) != way or (told := self.told(n)) is None:
+            return False
+        return self.nodes is None or plan(told.network) == self.nodes
 
     def is_left(self, n: int) -> bool:
         return any(holds(left.part, n) for left in self.left)
@@ -201,12 +204,19 @@ class Ways:
 
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run: told with those that told this way before,
-        and did not say what it does here; else by those that are left alone (windows where there was one)."""
+        and did not say what it does here; else by those that are left (windows where there was one); else by those that
+        have the same nodes."""
         before = self.telling.get(self.way(n), ())
-        if before:
+        for group in (before, ()) if before else ((),):
             with suppress(RfcalcError):
-                return self._next_with(n, before)
-        return self._next_with(n, ())
+                return self._next_with(n, group)
+        read = self.told(n)
+        assert read is not None
+        try:
+            self.nodes = plan(read.network)
+            return self._next_with(n, ())
+        finally:
+            self.nodes = None
 
     def _next_with(self, n: int, before: Sequence[int]) -> Way:
         mine = self.way(n)
