@@ -90,6 +90,16 @@ def test_sizes_are_told_from_an_input_that_does_not_run(tmp_path: Path, capsys: 
     assert [n.valid for n in rfcalc.sizes("unet-padded", "1x350x525").near] == [(352, 528), (336, 512)]
 
 
+def test_of_which_inputs_the_sizes_are_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(REFUSING)
+    target = ["sizes", f"{tmp_path / 'net.py'}:Two", "--input"]
+    assert run([*target, "image=3x34x40", "--input", "guide=1x34x40"]) == 0
+    assert "n is the size of image and guide together." in " ".join(capsys.readouterr().out.split())
+    assert run([*target, "image=3x35x40", "--input", "guide=1x34x40"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "n is the size of image on axis 0, while guide stays as given; the size of image and guide together" in told
+
+
 def test_an_error_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     from rfcalc.cli import sizes
 

@@ -87,7 +87,8 @@ def _told(found: Sizes) -> str | None:
     from rfcalc.plan.nearest import told
 
     near = ["x".join(map(str, n.valid)) for n in found.near if n.valid != n.asked]
-    if not near and found.asked_near is not None:
+    apart = len({x.spatial for x in found.inputs}) > 1  # then the sizes of the first hold beside those of the others
+    if apart or (not near and found.asked_near is not None):
         return None
     rules = dict.fromkeys(told(axis.valid) for axis in found.axes)
     nearest = f"; nearest {' or '.join(near)}" if near else ""

@@ -44,6 +44,7 @@ class RfcalcError(Exception):
         self.looking: Any = None  # a context in which what stands in the code's frames is looked up as the code saw it
         self.reached: int | None = None  # how many operators of code had run by then
         self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that
+        self.decided = False  # whether the last thing that a file asked of lengths says so
         self.asked: Any = None  # (target, input) where a file or code is not read with an input: as for `walk`
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
@@ -52,6 +53,11 @@ class RfcalcError(Exception):
             self.where = where
             if why is not None:
                 self.why = why if self.why is None else f"{why}\n{self.why}"
+        return self
+
+    def by_answer(self) -> RfcalcError:
+        """Say that the last thing that was asked of lengths decides it; return self."""
+        self.decided = True
         return self
 
     def __str__(self) -> str:
@@ -66,6 +72,10 @@ class RfcalcError(Exception):
 
 class ShapeError(RfcalcError):
     """A layer cannot take the map it is given."""
+
+
+class UnknownSize(RfcalcError):
+    """A size at which it is not known what a file makes: neither a map, nor that there is none."""
 
 
 class NetworkError(RfcalcError):

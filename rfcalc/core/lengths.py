@@ -43,19 +43,14 @@ class Watched(NamedTuple):
     maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
     places: dict[tuple[int, int], tuple[str, int]]  # of a map that was asked, and its axis: the node's name, and axis
     whole: list[Given]  # whether slices ended where their map does: one that takes everything leaves no trace
+    standing: list[str]  # where a file asks: the operator that is being read; empty where code does
     refusal: list[Condition]  # why it was refused, where that is known: conditions which all hold
+    sized: bool = False  # whether only sizes are asked, so that what is given as a size is told as one
     as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
-        self.hanging.clear()
-        self.alive.clear()
-        self.maps.clear()
-        self.places.clear()
-        self.whole.clear()
-        self.refusal.clear()
-        self.conditions.clear()
-        self.given.clear()
-        self.lost.clear()
+        for each in (part for part in self if isinstance(part, (list, dict, set))):
+            each.clear()
 
     def ran(self, since: int, until: int) -> None:
         """Note how many operators had run when the calls were done that were given something `since`."""
@@ -84,9 +79,9 @@ _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
 
 
 @contextmanager
-def watched(framework: str = "torch", as_written: bool = False) -> Iterator[Watched]:
+def watched(framework: str = "torch", as_written: bool = False, sized: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    with watched_again(Watched([], [], [], framework, {}, set(), [], {}, [], [], as_written)) as found:
+    with watched_again(Watched([], [], [], framework, {}, set(), [], {}, [], [], [], sized, as_written)) as found:
         yield found
 
 
@@ -434,7 +429,12 @@ def _divides(value: Any) -> None:
 def _note(asked: Expression, holds: bool) -> None:
     watched = watching()
     if watched is not None:
-        watched.conditions.append(Condition(where(), asked, holds))
+        watched.conditions.append(Condition(_where(), asked, holds))
+
+
+def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
+    watched = watching()
+    return watched.standing[-1] if watched is not None and watched.standing else where(others)
 
 
 def _lose(value: Any, *parts: Any) -> Any:
@@ -445,14 +445,14 @@ def _lose(value: Any, *parts: Any) -> Any:
         for part in parts:
             both = part.parts if type(part) is Share else (part, None)
             made = Expression("lost", made, Expression("lost", *map(made_of, both)))
-        watched.lost.append(Lost(where(), made))
+        watched.lost.append(Lost(_where(), made))
     return value
 
 
 def lose(made: Value) -> None:
     """Note that code asks for something that is made of lengths in a way that is not followed."""
     if (watched := watching()) is not None and made is not None:
-        watched.lost.append(Lost(where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
+        watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
 
 
 def _losing(kind: type, base: type, name: str) -> None:

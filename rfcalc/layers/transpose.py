@@ -117,7 +117,7 @@ class ConvTranspose(Layer):
         found: list[Index] = []
         for i, n in enumerate(xs[0].dims[1:]):
             k, s, d, a = one(g.kernel, i), one(g.stride, i), one(g.dilation, i), g.around(n, i)[0]
-            if not all(is_number(v) for v in (k, s, d, a)):
+            if not (all(is_number(v) for v in (k, s, d, a)) and isinstance(a, int)):  # `a` may follow the size
                 found.append(Unsized("the phases of a transposed convolution need numbers for kernel and stride"))
                 continue
             check_phases(s * k)

@@ -54,6 +54,8 @@ def document(found: Sizes) -> Document:
     at = ", ".join(map(str, found.inputs))
     proven = "For every n ≥ 1, of the layers as they were read" if found.read else "Proven for every n ≥ 1"
     notes = [f"Each axis alone, the other axes as in {at}. {proven}."]
+    if len(found.inputs) > 1:
+        notes.append(_varied(found))
     if found.inputs != found.asked:
         notes.append(f"The input {', '.join(map(str, found.asked))} does not run.")
     if not found.read and (fixed := [*_fixed(found)]):
@@ -61,6 +63,23 @@ def document(found: Sizes) -> Document:
         listed = ", ".join(fixed[:MOST_NAMED])
         notes.append(f"Sizes written into the network as numbers, whatever the input: {listed}{more}.")
     return Document(f"valid sizes of {found.target}", tuple(sections), (*notes, *found.assumptions), found.to_dict)
+
+
+def _varied(found: Sizes) -> str:
+    """Of which inputs n is the size: those that have the first one's size vary with it."""
+    first, names = found.inputs[0], list(found.network.inputs)
+    axes: dict[tuple[str, ...], list[int]] = {}
+    for axis, n in enumerate(first.spatial):
+        alike = [x.rank == first.rank and x.spatial[axis] == n for x in found.inputs]
+        axes.setdefault(tuple([name for name, same in zip(names, alike, strict=True) if same]), []).append(axis)
+    parts = []
+    for together, mine in axes.items():
+        at = "" if len(axes) == 1 else f" on axis {_listed(mine)}"
+        others = ", ".join(name for name in names if name not in together)
+        fixed = f", while {others} {'stays' if len(names) - len(together) == 1 else 'stay'} as given" if others else ""
+        told_ = f"the size of {' and '.join(together)}{' together' if len(together) > 1 else ''}"
+        parts.append(f"{told_}{at}{fixed}")
+    return f"n is {'; '.join(parts)}."
 
 
 def _kept(found: Sizes, solved: Axis, position: int) -> bool:

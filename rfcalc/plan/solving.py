@@ -269,7 +269,7 @@ class Weights:
         needed = layer.cost(xs, y).params
         if needed != params:
             counted = f"{params:,}" if isinstance(params, int) else params
-            why = f"{xs[0]} needs {plural(needed, 'parameter')}, there are {counted}"
+            why = f"{xs[0] if xs else y} needs {plural(needed, 'parameter')}, there are {counted}"
             raise ShapeError("its parameters fit maps of another size", why=why)
         return y
 

@@ -9,7 +9,7 @@ from math import lcm
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.lengths import Watched, written
+from rfcalc.core.lengths import Watched, atoms, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
@@ -31,7 +31,7 @@ from rfcalc.readers.confirming import (
 )
 from rfcalc.readers.exactly import exactly
 from rfcalc.readers.guards import Guard, Refusal, guard, refusal_of
-from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, ran_past, untold
+from rfcalc.readers.rereading import Known, agrees, brief, called, dims_of, predicted, ran_past, untold
 from rfcalc.readers.target import Target, named
 
 # By how much the spatial axes are longer in further readings: with multiples of what networks divide by, and without.
@@ -79,8 +79,9 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
         RfcalcError: what it does at other sizes follows no rule; the message names the node.
     """
     network = first.network
-    target = target if isinstance(target, Known) else Known(target)
+    target = target if isinstance(target, Known) else Known(target, sized=few)
     what = "file" if named(target.target).sort == "file" else "code"
+    asks = what == "code" or (few and getattr(network.source, "heard", None) is not None)
     base = [s for s in network.inputs.values() if s is not None]
     known = Reading(network, forward(network, base).shapes)
     at = ", ".join("x".join(map(str, x.dims)) for x in base)
@@ -88,7 +89,7 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
         told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
         return Following(network, {}), (told,)
     target.has(known)
-    if few and what == "code" and (exact := exactly(target, known, base)) is not None:
+    if few and asks and (exact := exactly(target, known, base)) is not None:
         found, count = exact
         return found, (f"the code was read at {at} and {plural(count, 'further size')}, which agree",)
     guards, tried, probed = _guards(target, network, base)
@@ -103,9 +104,11 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     refused += [(i, e) for i, e in probed if _in_steps(i, base, step)]
     confirming += [(i, r) for i, r in tried if _in_steps(i, base, step)]
     explained(what, base, guards, [i for i, _ in confirming] + [list(r.shapes[: len(base)]) for r in readings], refused)
+    if what == "file" and asks and len(readings) == 1 and _computes(known):
+        raise untold(what, f"it computes with lengths of maps, and of the sizes that were tried takes {at} only")
     while True:
         try:
-            rules = _rules(target, readings, few and what == "code")
+            rules = _rules(target, readings, few and asks)
             found = Following(rules.network, rules.rules, guards, valued=rules.valued)
             made = forward(found.at(base), base)
         except Unfollowed as unfollowed:
@@ -126,9 +129,9 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
             raise untold(what, f"the layers take {size}, and the {what} does not: {brief(error)}")
         if ran_past(network, error, refusal.where):
             raise untold(what, f"the {what} refuses {size} later than its layers do: {brief(error)}", refusal.where)
-    if few and what == "code" and len({_answers(heard) for heard in target.all_heard()}) > 1:
+    if few and asks and len({_answers(heard) for heard in target.all_heard()}) > 1:
         raise untold(what, "it gets other answers to what it asks of lengths at other sizes")  # ways tell them apart
-    if step == 1 and what == "code":
+    if step == 1 and asks:
         confirming += _other_answers(target, network, base, readings, found, made)
     if step == 1 and getattr(network.source, "catches", False):
         nothing_caught(target, network, base, found, made)
@@ -136,6 +139,15 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     said = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     said += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
     return found, (said,)
+
+
+def _computes(known: Reading) -> bool:
+    """Whether a file gave operators what it computed from lengths that are no counts of channels."""
+    heard: Watched = known.network.source.heard
+    names = [*known.network.inputs, *(node.name for node in known.network.nodes)]
+    channels = {name: x.channel for name, x in zip(names, known.shapes, strict=True)}
+    found = [heard.places.get((a.map, a.axis)) for g in heard.given for a in atoms(g.made)]
+    return any(place is None or channels[place[0]] != place[1] for place in found)
 
 
 def _rules(target: Known, readings: Sequence[Reading], code: bool) -> Following:
@@ -168,20 +180,20 @@ def _other_answers(
     if not all(w.conditions or w.lost for _, w in asked):
         return []
     if any(_questions(w) != _questions(asked[0][1]) for _, w in asked):
-        raise untold("code", "it asks something else of lengths at other sizes")
+        raise untold(called(network), "it asks something else of lengths at other sizes")
     try:
         nothing_lost([w for _, w in asked])
         checks = unanswered([r for r, _ in asked], [w for _, w in asked])
     except Unfollowed as unfollowed:
-        raise untold("code", unfollowed.why, unfollowed.node) from None
+        raise untold(called(network), unfollowed.why, unfollowed.node) from None
     confirmed: Read = []
     for inputs, one in other_answers(
         target, network, base, Following(found.network, found.rules, found.guards, checks), every=True
     ):
-        confirm(found, inputs, one, made)
+        confirm(called(network), found, inputs, one, made)
         if isinstance(one, Reading):
             if not asks_alike(asked[0][1], target.heard_at(network, inputs)):
-                raise untold("code", f"it asks something else of lengths at {inputs[0]}")
+                raise untold(called(network), f"it asks something else of lengths at {inputs[0]}")
             confirmed.append((inputs, one))
     return confirmed
 

@@ -9,7 +9,7 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
-from rfcalc.readers.rereading import untold
+from rfcalc.readers.rereading import called, untold
 from rfcalc.readers.target import Target
 from rfcalc.readers.ways import Ways
 
@@ -44,8 +44,8 @@ def sizes_of_ways(
     try:
         found, count = ways(target, first, inputs)
     except Undecided as undecided:
-        raise untold("code", str(undecided)) from None
-    several = max(map(len, found))
-    told = f"the code was read at {plural(count, 'size')}; it takes up to {plural(several, 'way')} along an axis"
+        raise untold(called(network), str(undecided)) from None
+    several = plural(max(map(len, found)), "way")
+    told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
     return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)

@@ -17,7 +17,7 @@ from rfcalc.plan.following import Following, OtherWay, Solved
 from rfcalc.plan.solving import Class, Part, classes, with_size
 from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
-from rfcalc.readers.rereading import Known, agrees, brief, dims_of, predicted, ran_past, untold
+from rfcalc.readers.rereading import Known, agrees, brief, called, dims_of, predicted, ran_past, untold
 
 MOST_ANSWERS = 24  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
@@ -56,7 +56,7 @@ def other_answers(
             other = classes(following.network, base, varied, seconds=1.0, made=made, following=following)
         except (RfcalcError, Undecided):
             if every:
-                raise untold("code", "the sizes that get other answers are not told apart") from None
+                raise untold(called(network), "the sizes that get other answers are not told apart") from None
             continue
         if solved is not None and not any(isinstance(c.error, OtherWay) for c in other):
             solved[axis, dims_of(base)] = other
@@ -72,7 +72,7 @@ def other_answers(
                 continue
             if len(tried) == MOST_ANSWERS:
                 if every:
-                    raise untold("code", f"it asks more than {MOST_ANSWERS} questions with another answer")
+                    raise untold(called(network), f"it asks more than {MOST_ANSWERS} questions with another answer")
                 return
             tried.add(key)
             for size in [n, *spread(c)] if n is not None else spread(c):
@@ -98,7 +98,7 @@ def nothing_caught(target: Known, network: Network, base: Sequence[Shape], found
         try:
             solved = classes(found.network, base, varied, made=made, following=found)
         except Undecided as undecided:
-            raise untold("code", str(undecided)) from None
+            raise untold(called(network), str(undecided)) from None
         for c in sorted(solved, key=lambda c: c.first):
             key = axis, c.position, c.first > own
             if c.error is None or c.position is None or key in tried:
@@ -106,10 +106,10 @@ def nothing_caught(target: Known, network: Network, base: Sequence[Shape], found
             tried.add(key)
             inputs = [with_size(x, axis, c.first) if (i, axis) in varied else x for i, x in enumerate(base)]
             one = target.at(network, inputs)
-            confirm(found, inputs, one, made)
+            confirm(called(network), found, inputs, one, made)
             name = found.network.nodes[c.position - found.network.arity].name
             if isinstance(one, RfcalcError) and ran_past(network, one, name):
-                raise untold("code", f"it refuses {inputs[0]} later than its layers do: {brief(one)}", name)
+                raise untold(called(network), f"it refuses {inputs[0]} later than its layers do: {brief(one)}", name)
     return len(tried)
 
 
@@ -137,16 +137,16 @@ def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[i
     return min([d.first for d in classes(following.network, base, varied, **more) if d.error is None], default=None)
 
 
-def confirm(found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:
+def confirm(what: str, found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:
     """Refuse rules where a reading does something else than they tell.
 
     Raises:
         RfcalcError: it does.
     """
     if isinstance(one, Reading):
-        agrees("code", found, one, inputs, made)
+        agrees(what, found, one, inputs, made)
     elif not isinstance(predicted(found, inputs, made), RfcalcError):
-        raise untold("code", f"the layers take {inputs[0]}, and the code does not: {brief(one)}")
+        raise untold(what, f"the layers take {inputs[0]}, and the {what} does not: {brief(one)}")
 
 
 def explained(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import lcm
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import Watched, written
+from rfcalc.core.lengths import Expression, Watched, atoms, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
@@ -24,12 +25,15 @@ from rfcalc.readers.confirming import (
     other_answers,
 )
 from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
-from rfcalc.readers.rereading import Known, agrees, dims_of, predicted, ran_past
+from rfcalc.readers.rereading import Known, agrees, called, dims_of, predicted, ran_past
 
 # By how much the axes are longer; what rounds differs from axis to axis in the second one, at most strides.
 LONGER = ((32, 64, 96), (31, 42, 53))
 LONGEST = (64, 128, 192)  # where shorter ones are refused
 FURTHER = ((6, 13, 9), (39, 74, 49))  # where rules are only equal to what is known
+ALONE = ((0, 1, 1), (0, 2, 3), (0, 32, 64), (1, 0, 0), (2, 0, 0), (32, 0, 0))  # where some axes have one size
+NEXT, STEPS = ((1, 1, 1), (2, 1, 1), (3, 2, 1), *ALONE), ((1, 2, 3), (2, 1, 1), (3, 2, 1))
+LARGEST_STEP = 256
 FEWEST = 3  # readings of one way
 MOST_TURNS = 6
 
@@ -66,8 +70,17 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             if (one := _guard(target, network, inputs, read)) is None:
                 return None
             guards.append(one)
+    if len(taken) < FEWEST and not guards:
+        for inputs in _in_steps(network, base):
+            if dims_of(inputs) not in tried:
+                tried.add(dims_of(inputs))
+                read = target.at(network, inputs)
+                if isinstance(read, Reading):
+                    taken.append((inputs, read))
+                else:
+                    refused.append((inputs, read))
     try:
-        explained("code", base, guards, [i for i, _ in taken], refused)
+        explained(called(network), base, guards, [i for i, _ in taken], refused)
         for _ in range(MOST_TURNS):
             mine = [r for _, r in taken]
             if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
@@ -86,7 +99,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     else:
                         refused.append((inputs, read))
             for inputs, read in taken:
-                agrees("code", found, read, inputs, made)
+                agrees(called(network), found, read, inputs, made)
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
             checks = {p: [*rules.checks.get(p, ()), *rules.implied.get(p, ())] for p in {*rules.checks, *rules.implied}}
@@ -101,7 +114,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     told = False
                     continue
                 try:
-                    confirm(found, inputs, answer, made)
+                    confirm(called(network), found, inputs, answer, made)
                     if isinstance(answer, Reading) and not asks_alike(_heard(mine[0]), _heard(answer)):
                         return None
                     confirmed += 1
@@ -120,6 +133,29 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     except (Unfollowed, RfcalcError):
         pass
     return None
+
+
+def _in_steps(network: Network, base: Sequence[Shape]) -> Iterator[list[Shape]]:
+    """Longer sizes, next to those of the inputs, and further by what lengths are divided by."""
+    heard: Watched = network.source.heard
+    step = 1
+    for made in [*[c.asked for c in heard.conditions], *[g.made for g in heard.given]]:
+        for whole, value in _divided(made):
+            one = whole * max(1, round(max(base[0].spatial) / value))
+            if one > 1 and lcm(step, one) <= LARGEST_STEP:
+                step = lcm(step, one)
+    yield from (longer(base, deltas) for deltas in NEXT)
+    if step > 1:
+        yield from (longer(base, [step * d for d in deltas]) for deltas in STEPS)
+
+
+def _divided(made: Any) -> Iterator[tuple[int, int]]:
+    """The whole numbers that lengths are divided by in an expression, and these lengths."""
+    if isinstance(made, Expression):
+        if made.how in ("//", "%") and type(made.right) is int and made.right > 1:
+            yield from ((made.right, a.value) for a in atoms(made.left) if a.value > 0)
+        yield from _divided(made.left)
+        yield from _divided(made.right)
 
 
 def _guard(target: Known, network: Network, inputs: Sequence[Shape], error: RfcalcError) -> Guard | None:

@@ -107,8 +107,9 @@ def deliberate(error: BaseException | None) -> bool:
 
 def raised(error: BaseException | None) -> bool:
     """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too, a
-    division by a length that is 0, what an operator does with lengths alone (positions that a table does not have)."""
-    if deliberate(error):
+    division by a length that is 0, what an operator does with lengths alone (positions that a table does not have); or
+    an operator of a file, by what it asked last."""
+    if deliberate(error) or getattr(error, "decided", False):
         return True
     while isinstance(error, RfcalcError):
         error = error.__cause__

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName, UnknownSize
 from rfcalc.core.lengths import watched
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import native
@@ -68,15 +68,17 @@ def _read_close(asked: Named, given: Any, near: Sequence[int] | None) -> tuple[T
     """A target read with an input, or with one close by where it is refused: then its sizes are what valid ones are
     looked for near to."""
     try:
-        with watched():
+        with watched(sized=True):
             return asked.read(given), given, near, ()
+    except UnknownSize:
+        raise
     except RfcalcError as error:
         from rfcalc.readers.close import close_to, first_of, told
 
         close = close_to(asked, given, error)
         if close is None:
             raise
-        with watched():
+        with watched(sized=True):
             found = asked.read(close)
         if given is None:
             return found, close, near, (f"no input was given, and it runs on {told(close)}",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownSize, plural
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.core.within import in_time
@@ -19,10 +19,15 @@ from rfcalc.readers.target import resolve
 
 
 class Known:
-    """A target with what was read of it, and what its code asked of lengths then, so that no size is read twice."""
+    """A target with what was read of it, and what its code asked of lengths then, so that no size is read twice.
 
-    def __init__(self, target: Any) -> None:
+    Args:
+        sized: whether only sizes are asked.
+    """
+
+    def __init__(self, target: Any, sized: bool = False) -> None:
         self.target = target
+        self.sized = sized
         self.readings: dict[Any, Reading | RfcalcError] = {}
         self.heard: dict[Any, Watched] = {}
 
@@ -37,9 +42,11 @@ class Known:
         """The reading at some sizes, or why there is none."""
         sizes = dims_of(inputs)
         if sizes not in self.readings:
-            with watched() as heard:
+            with watched(sized=self.sized) as heard:
                 try:
                     self.readings[sizes] = read(self.target, network, inputs)
+                except UnknownSize as error:
+                    raise unknown(called(network), error, inputs) from None
                 except RfcalcError as error:
                     self.readings[sizes] = error
             self.heard[sizes] = heard
@@ -73,7 +80,24 @@ def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
     own = as_called(network.source, inputs)
     given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
     found = resolve(target, given).network
-    return Reading(found, forward(found, list(inputs)).shapes)
+    made = forward(found, list(inputs))
+    if called(network) != "code":
+        _same_weights(network, found, made)
+    return Reading(found, made.shapes)
+
+
+def _same_weights(network: Network, found: Network, made: Shaped) -> None:
+    """Refuse sizes at which nodes of a file would need other parameters than it holds.
+
+    Raises:
+        ShapeError: one does.
+    """
+    base = [s for s in network.inputs.values() if s is not None]
+    nodes = zip(network.nodes, forward(network, base).costs[network.arity :], strict=True)
+    held = {node.name: cost.params for node, cost in nodes}
+    for node, cost in zip(found.nodes, made.costs[found.arity :], strict=True):
+        if held.get(node.name, cost.params) != cost.params:
+            raise ShapeError("its parameters fit maps of another size", where=node.name)
 
 
 def as_called(source: Any, inputs: Sequence[Shape]) -> list[Shape]:
@@ -133,10 +157,21 @@ def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], 
 def untold(what: str, why: str, where: str | None = None) -> RfcalcError:
     mend = {
         "code": "write sizes in the code as expressions of the input's",
+        "model": "build it with open sides (None), where sizes are constants in it",
         "file": "write the file with open (dynamic) axes, where sizes are constants in it",
     }
     fix = f"read it at the size in question with --input; {mend[what]}"
     return RfcalcError(f"the valid sizes cannot be told from the {what}", where=where, why=why, fix=fix)
+
+
+def unknown(what: str, error: UnknownSize, inputs: Sequence[Shape]) -> RfcalcError:
+    size = ", ".join(map(str, inputs))
+    return untold(what, f"at {size} {error.what}: {brief(error)}", error.where)
+
+
+def called(network: Network) -> str:
+    """What messages call that which a network was read from."""
+    return getattr(network.source, "called", "code")
 
 
 def brief(error: RfcalcError) -> str:

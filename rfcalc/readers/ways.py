@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownSize
 from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
@@ -23,7 +23,7 @@ from rfcalc.plan.sizes_of_ways import Way, given_back, parted
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
 from rfcalc.readers.parts import LARGE, ends, gives, holds, ran, size_at, spread_of, without
-from rfcalc.readers.rereading import brief, predicted, ran_past, read, untold
+from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
@@ -60,6 +60,7 @@ class Ways:
 
     def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: Ways | None) -> None:
         self.target, self.network, self.base, self.axis = target, first.network, base, axis
+        self.what = called(first.network)
         size, rank = int(base[0].spatial[axis]), base[0].rank
         self.size: int = size
         self.varied = [(i, axis) for i, x in enumerate(base) if x.rank == rank and x.spatial[axis] == size]
@@ -84,12 +85,14 @@ class Ways:
     def read(self, n: int) -> Reading | RfcalcError:
         if n not in self.known:
             if self.count >= MOST_READ:
-                raise untold("code", f"it takes more ways than {MOST_READ} readings tell apart")
+                raise untold(self.what, f"it takes more ways than {MOST_READ} readings tell apart")
             self.count += 1
             inputs = self.inputs(n)
-            with watched("torch", as_written=True) as asked:
+            with watched("torch", as_written=True, sized=True) as asked:
                 try:
                     self.known[n] = read(self.target, self.network, inputs)
+                except UnknownSize as error:
+                    raise unknown(self.what, error, inputs) from None
                 except RfcalcError as error:
                     self.known[n] = error
             self.asked[n] = asked
@@ -123,15 +126,15 @@ class Ways:
         found: list[Way] = []
         while self.left:
             if len(found) > MOST_WAYS:
-                raise untold("code", f"it takes more than {MOST_WAYS} ways")
+                raise untold(self.what, f"it takes more than {MOST_WAYS} ways")
             n = self._first()
             least = min([size_at(part, part.values.first) for part, *_ in self.left if holds(part, n)])
             if least > MOST_FAR:
-                raise untold("code", f"it takes ever more ways at larger sizes, another one at {least:,} still")
+                raise untold(self.what, f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
         first, *others = [given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
         if any(other != first for other in others):
-            raise untold("code", "at some sizes it gives back more maps, or maps of more axes, than at others")
+            raise untold(self.what, "at some sizes it gives back more maps, or maps of more axes, than at others")
         return found
 
     def _first(self) -> int:
@@ -180,7 +183,8 @@ class Ways:
                 other = size_at(mine.part, mine.part.values.first + more)
                 if holds(mine.part, other) and not isinstance(self.read(other), RfcalcError):
                     return self._next(other)
-            raise untold("code", f"{self.inputs(n)[0]} is refused by a condition that is not followed: {brief(error)}")
+            size = self.inputs(n)[0]
+            raise untold(self.what, f"{size} is refused by a condition that is not followed: {brief(error)}")
         alike = [left for left in self.left if left.way is mine.way and left.position == mine.position]
         multiples = [times * self.size // 2 for times in MULTIPLES]
         tried = dict.fromkeys((n, *spread_of([left.part for left in alike]), *multiples))
@@ -200,7 +204,8 @@ class Ways:
         if position is not None and isinstance(taken, Reading):
             name = way.following.network.nodes[position - way.following.network.arity].name
             if ran_past(taken.network, error, name):
-                raise untold("code", f"it refuses {self.inputs(n)[0]} later than its layers do: {brief(error)}", name)
+                size = self.inputs(n)[0]
+                raise untold(self.what, f"it refuses {size} later than its layers do: {brief(error)}", name)
 
     def _next(self, n: int) -> Way:
         """The way that a size takes, with the sizes that take it and run: told with those that told this way before,
@@ -243,10 +248,10 @@ class Ways:
             else:
                 more = [*group, at] if self.takes(at, mine) else self._gathered(group, len(group) + 1)
             if len(more) == len(group) or len(more) > MOST_OF_WAY:
-                raise untold("code", why)
+                raise untold(self.what, why)
             group = more
         if not any(holds(Part(*c[:3]), n) for c in taking):
-            raise untold("code", f"its way at {self.inputs(n)[0]} is not followed")
+            raise untold(self.what, f"its way at {self.inputs(n)[0]} is not followed")
         self.telling[mine] = group
         return self._taken(n, following, found, taking)
 
@@ -370,7 +375,8 @@ class Ways:
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
             if not rest:
                 break
-        several = len(found) >= min(ENOUGH - 1, len(parts) if all(p.values.single for p in parts) else ENOUGH)
+        there = sum([ENOUGH if p.values.last is None else p.values.last - p.values.first + 1 for p in parts])
+        several = len(found) >= min(ENOUGH - 1, there)
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
@@ -400,7 +406,7 @@ class Ways:
                 self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
         except Unfollowed as unfollowed:
-            raise untold("code", unfollowed.why, unfollowed.node) from None
+            raise untold(self.what, unfollowed.why, unfollowed.node) from None
 
     def _made(self, following: Following, n: int) -> Shaped:
         inputs = self.inputs(n)

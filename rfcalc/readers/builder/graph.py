@@ -39,6 +39,7 @@ class Builder:
     groups: dict[tuple[str, ...], str] = field(default_factory=dict)
     made: dict[Any, Value] = field(default_factory=dict)  # nodes of what depends on no input, by what stands for it
     step: int = -1
+    lengths: dict[Value, list[Any]] = field(default_factory=dict)  # of views: extents, made of those of what they view
 
     # --- values ------------------------------------------------------------------------------------------------
 

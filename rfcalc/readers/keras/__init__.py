@@ -94,6 +94,7 @@ def _read(data: Any, given: Any, live: Any) -> Imported:
     ):
         raise subclassed(data["class_name"])
     build = Build(_channels_last(config), translate)
+    build.live = live is not None
     first = next((e["class_name"] for _, e in entries(config, "") if e["class_name"] != "InputLayer"), "")
     build.frames = first == "TimeDistributed" or first.startswith("ConvLSTM")
     sources = _inputs(build, data, given)

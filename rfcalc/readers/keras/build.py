@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import MOST_NODES, Named, Ref, Series, Side
 from rfcalc.core.layer import Layer
+from rfcalc.core.lengths import watching
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import GLU
 from rfcalc.readers.builder import values as built
 from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.heard import lengths_of, source_of
 from rfcalc.readers.builder.moves import moved, regrouped
 from rfcalc.readers.builder.naming import expression, pruned
 from rfcalc.readers.configuration import bounded
@@ -86,6 +88,10 @@ class Build:
         self._named = 0  # nodes that have names
         self._aliases: dict[str, int] = {}
         self._arranged: dict[tuple[int, Order], Held] = {}
+        self.live = False  # whether it is read from a model, and no file
+        self.watched = watching()
+        if self.watched is not None:
+            self.watched.clear()
 
     # --- names -------------------------------------------------------------------------------------------------
 
@@ -115,6 +121,25 @@ class Build:
                 made.label = self.name(f"{before}.{stem}" if before else stem)
                 self._helpers.add(made.label)
         self._named = len(self.graph.nodes)
+
+    # --- lengths -----------------------------------------------------------------------------------------------
+
+    def begin(self, layer: str) -> None:
+        """Say which of Keras' layers is read now."""
+        self.layer = layer
+        self.graph.step += 1
+        if self.watched is not None:
+            self.watched.standing[:] = [layer]
+
+    @property
+    def sized(self) -> bool:
+        """Whether it is read to find out which sizes it takes."""
+        return self.watched is not None and self.watched.sized
+
+    def lengths(self, value: KerasValue) -> list[Any]:
+        """The extents as Keras has them, as lengths that note what is asked, where that is wanted."""
+        found = lengths_of(self.graph, value.held)
+        return [found[value.axis(k)] for k in range(value.rank)]
 
     # --- values ------------------------------------------------------------------------------------------------
 
@@ -273,7 +298,8 @@ class Build:
         also = [Side(Named(Ref(named[p]), alias)) for alias, p in self._aliases.items() if p in named]
         inputs = dict(zip(graph.inputs, graph.shapes, strict=False))
         wanted = [] if kept and ends == kept[-1:] else [named[p] for p in ends]
-        network = Network(Series((body, *also)) if also else body, inputs, outputs=wanted, name=name)
+        source = source_of(graph, named, kept, "model" if self.live else "file")
+        network = Network(Series((body, *also)) if also else body, inputs, outputs=wanted, name=name, source=source)
         shapes = {named[p]: dims for p, dims in self.shapes.items() if p in named}
         return imported(
             network, notes=list(self.notes), unknown=graph.report(named), shapes=shapes, params=params

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import plain
 from rfcalc.core.size import prod
 from rfcalc.readers.onnx.model import FLOATING, Node, Tensor
 from rfcalc.readers.onnx.values import MOST_OF_MASKS, Const, checked, few, few_or_mask
@@ -46,7 +47,7 @@ def ints(const: Const | None) -> list[int] | None:
         return None
     if not isinstance(const, Const) or const.values is None:
         raise NotFoldedError
-    return [int(v) for v in const.values]
+    return [v if isinstance(v, int) else int(v) for v in const.values]  # a length stays what it is
 
 
 def need(const: Const | None) -> Const:
@@ -326,9 +327,7 @@ def bounds(node: Node, given: Given, rank: int, opset: int) -> list[tuple[int, i
     steps = [1] * len(starts) if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps) or any(s == 0 for s in steps):
         raise RfcalcError("the lists of a slice do not fit together")
-    return [
-        (axis_of(int(a), rank), int(s), int(e), int(t)) for a, s, e, t in zip(axes, starts, ends, steps, strict=True)
-    ]
+    return [(axis_of(int(a), rank), s, e, int(t)) for a, s, e, t in zip(axes, starts, ends, steps, strict=True)]
 
 
 @fold("Slice")
@@ -352,11 +351,11 @@ def parts_of(node: Node, given: Given, n: int) -> list[int]:
         told = ints(given[1])
     count = len(node.outputs)
     if told is None:
-        each = -(-n // count)
+        each = (n + count - 1) // count
         told = [min(each, max(n - i * each, 0)) for i in range(count)]
     if sum(told) != n or len(told) != count or any(t < 0 for t in told):
-        raise RfcalcError(f"the parts {list(told)} do not fit an axis of {n}")
-    return [int(t) for t in told]
+        raise RfcalcError(f"the parts {plain(tuple(told))} do not fit an axis of {plain(n)}").by_answer()
+    return [t if isinstance(t, int) else int(t) for t in told]
 
 
 @fold("Split")

@@ -24,7 +24,7 @@ from rfcalc.readers.onnx.constants import (
     taken,
 )
 from rfcalc.readers.onnx.model import Node
-from rfcalc.readers.onnx.values import Const, checked, few, few_or_mask
+from rfcalc.readers.onnx.values import Const, checked, few, few_or_mask, single
 
 
 @fold("Expand")
@@ -104,6 +104,8 @@ def _paired(function: Callable[[Any, Any], Any], a: Const, b: Const, name: str) 
         places = zip(spread(a, dims), spread(b, dims), strict=True)
         try:
             values = tuple(function(a.values[i], b.values[j]) for i, j in places)
+            if a.dtype == 1 and name not in TRUTHS:
+                values = tuple(map(single, values))
         except (ArithmeticError, TypeError, ValueError):
             values = None
         if values is not None and any(isinstance(v, int) and abs(v) >> 63 for v in values):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.readers.builder.values import NotUnderstood
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.onnx import lengths
 from rfcalc.readers.onnx.constants import axes_of, axis_of, reshaped
 from rfcalc.readers.onnx.model import Node
 
@@ -95,18 +96,26 @@ def _shaped(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
     return [reshaped(given[0] or (), reader.known(node, 1) or ())]
 
 
-def sizes_of(reader: Reader, node: Node, dims: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
-    """The sizes that are asked for, and whether the factors are exactly theirs."""
-    rank = len(dims)
-    older = node.op == "Upsample" or reader.opset < 11
-    at = 1 if older else 2
+def given_by_factors(reader: Reader, node: Node) -> Sequence[float] | None:
+    """The factors of a Resize; None where it is given sizes."""
+    at = 1 if node.op == "Upsample" or reader.opset < 11 else 2
     scales: Sequence[float] | None = node.attributes.get("scales")
     if scales is None and len(node.inputs) > at and node.inputs[at]:
         scales = reader.known(node, at)
+    return scales
+
+
+def sizes_of(reader: Reader, node: Node, dims: tuple[int, ...], x: Value | None = None) -> tuple[tuple[int, ...], bool]:
+    """The sizes that are asked for, and whether the factors are exactly theirs."""
+    rank = len(dims)
+    older = node.op == "Upsample" or reader.opset < 11
+    scales = given_by_factors(reader, node)
     if scales:
         scales = _spread(node, scales, rank, 1.0)
         found = tuple(int(n * s + 1e-6) for n, s in zip(dims, scales, strict=True))
         exact = all(abs(n * s - m) < 1e-3 for n, s, m in zip(dims, scales, found, strict=True))
+        if x is not None and reader.watched is not None:
+            lengths.scaled(reader, lengths.lengths_of(reader, x), scales)
         if any(m < 1 for m in found):
             raise RfcalcError(f"the factors {list(scales)} leave nothing")
         return found, exact

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.values import Value
-from rfcalc.readers.onnx import evaluation
+from rfcalc.readers.onnx import evaluation, lengths
 from rfcalc.readers.onnx.constants import FOLDS, NotFoldedError, shape_of
 from rfcalc.readers.onnx.model import Node, Tensor
 from rfcalc.readers.onnx.values import Const, Parts, constant
@@ -26,7 +26,8 @@ def folds(reader: Reader, node: Node, given: Sequence[Entry | None]) -> bool:
         size = 1
         for n in dims:
             size *= n
-        reader.values[node.outputs[0]] = shape_of(dims, node) if node.op == "Shape" else Const((), 7, (size,))
+        told = shape_of(dims, node) if node.op == "Shape" else Const((), 7, (size,))
+        reader.values[node.outputs[0]] = lengths.told(reader, node, given[0], told)  # type: ignore[arg-type]
         return True
     if any(isinstance(g, (Value, Parts)) for g in given):
         return False
@@ -39,7 +40,7 @@ def folds(reader: Reader, node: Node, given: Sequence[Entry | None]) -> bool:
     if function is None or not node.outputs:
         return False
     try:
-        made = function(resolved(reader, node), given, reader.opset)  # type: ignore[arg-type]
+        made = lengths.followed(reader, node, given, function(resolved(reader, node), given, reader.opset))  # type: ignore[arg-type]
     except NotFoldedError:
         return False
     except RfcalcError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from rfcalc.core.errors import NetworkError, RfcalcError, plural
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
+from rfcalc.readers.builder.heard import source_of
 from rfcalc.readers.builder.naming import expression, pruned
 from rfcalc.readers.builder.values import BatchMixed, Value
 from rfcalc.readers.imported import Imported, imported, input_shapes
@@ -148,11 +149,13 @@ def _finished(reader: Reader, name: str) -> Imported:
     for node, first in groups.items():
         graph.nodes[node - len(graph.inputs)].group = named[first]
     told = [named[p] for p in outputs]
+    source = source_of(graph, {**dict(enumerate(graph.inputs)), **named}, kept)
     network = Network(
         expression(graph, kept, named, paths(reader, kept, named), aliases=False),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=told if told and told != [named[kept[-1]]] else (),
         name=name,
+        source=source,
     )
     notes, params, unused = notes_on(reader, groups, named)
     shapes = {named[p]: dims for p, dims in reader.shapes.items() if p in named}

@@ -17,13 +17,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import LayerError, LimitError, RfcalcError
+from rfcalc.core.errors import LayerError, LimitError, RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
+from rfcalc.core.lengths import watching
 from rfcalc.core.masks import Mask
 from rfcalc.core.progress import at
 from rfcalc.core.shape import Shape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.onnx import lengths
 from rfcalc.readers.onnx.constants import NotFoldedError
 from rfcalc.readers.onnx.folding import folds
 from rfcalc.readers.onnx.graphs import isolated, ordered
@@ -114,6 +116,9 @@ class Reader:
         self.inlined = 0
         self.names = Names(nodes, (), model.graph.tensors)
         self.node = Node("", (), ())
+        self.watched = watching()
+        if self.watched is not None:
+            self.watched.clear()  # a file that is read once more
 
     # What a rule asks for
 
@@ -306,6 +311,8 @@ class Reader:
         self.node = node
         self.graph.step = len(self.steps)
         self.steps.append(node)
+        if self.watched is not None:
+            self.watched.standing[:] = [self.where]
 
     def _one(self, node: Node) -> None:
         self._at(node)
@@ -316,6 +323,7 @@ class Reader:
             return
         if folds(self, node, given):
             return
+        lengths.given(self, node, given)
         function = RULES.get(node.called)
         before = len(self.graph.shapes)
         try:
@@ -323,6 +331,8 @@ class Reader:
                 raise NotUnderstood("no layer kind stands for it")
             function(self, node)
         except NotUnderstood as error:
+            if self.watched is not None and isinstance(error.__cause__, ShapeError):
+                raise error.__cause__.at(self.where, self._reads(given)) from None  # sizes are asked for: it is one
             self._back_to(before)
             opaque(self, node, str(error))
         except NotFoldedError:

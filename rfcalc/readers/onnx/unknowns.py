@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownSize
 from rfcalc.layers.general import Constant
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import NotFoldedError
@@ -42,6 +42,8 @@ def guessed(reader: Reader, node: Node, i: int) -> tuple[int, ...] | None:
     except (NotFoldedError, NotUnderstood, RfcalcError, TypeError, ValueError, IndexError, AttributeError):
         return None
     dims = found[min(i, len(found) - 1)]
+    if dims is not None and reader.watched is not None and any(n < 1 for n in dims):
+        raise RfcalcError("nothing is left of an axis", where=reader.where)
     return checked(dims) if dims is not None and all(n > 0 for n in dims) else None
 
 
@@ -72,6 +74,8 @@ def opaque(reader: Reader, node: Node, why: str) -> None:
             continue
         dims = dims_of(reader, name) or guessed(reader, node, i)
         batch = _batch(given, dims)
+        if dims is None and reader.watched is not None:
+            raise UnknownSize("the size of what it makes is not known", where=reader.where, why=why)
         if dims is None:
             why = f"{why}; the file does not say the shape of what it makes, one value stands for it"
             made = graph.not_understood(operator, why, sources, (1,), None, everything=everything)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -26,12 +26,27 @@ FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e"
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A constant: its extents, its values where they are few, the tensors of the file that it was computed from."""
+    """A constant: its extents, its values where they are few, the tensors of the file that it was computed from.
+
+    Attributes:
+        asked: its values as expressions of lengths of maps, where they are such and that is wanted.
+        hangs: the lengths that its extents or values hang on otherwise.
+        extents: its extents as expressions of lengths, where they are such.
+    """
 
     dims: tuple[int, ...]
     dtype: int = 7
     values: tuple[Any, ...] | None = None
     origin: tuple[str, ...] = ()
+    asked: tuple[Any, ...] | None = field(default=None, compare=False, repr=False)
+    hangs: Any = field(default=None, compare=False, repr=False)
+    extents: tuple[Any, ...] | None = field(default=None, compare=False, repr=False)
+
+    def noting(self, asked: tuple[Any, ...]) -> Const:
+        return Const(self.dims, self.dtype, self.values, self.origin, asked)
+
+    def hanging(self, hangs: Any, extents: tuple[Any, ...] | None = None) -> Const:
+        return Const(self.dims, self.dtype, self.values, self.origin, None, hangs, extents)
 
     @property
     def size(self) -> int:
@@ -71,6 +86,11 @@ def as_typed(value: float) -> float:
             if struct.unpack("f", struct.pack("f", short)) == (value,):
                 return short
     return float(value)
+
+
+def single(value: float) -> float:
+    """A number as single precision holds it."""
+    return float(struct.unpack("f", struct.pack("f", value))[0]) if abs(value) < 3.4e38 else value
 
 
 class Parts(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rfcalc.layers.general import Constant
 from rfcalc.layers.learned import Parameter
 from rfcalc.readers.builder.values import Value, inner
+from rfcalc.readers.onnx.lengths import gives
 from rfcalc.readers.onnx.model import FLOATING, Tensor
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.values import Const, checked
@@ -55,6 +56,7 @@ def solid(reader: Reader, entry: Entry | None) -> Value:
 def learned(reader: Reader, const: Const) -> Value:
     """A node for a constant that stands among maps; what reads it lays it out."""
     dims = checked(const.dims)
+    gives(reader, const.extents or ())
     found = tensors(reader, const)
     if len(found) == 1 and found[0].size == const.size:
         key = (found[0].name, dims)

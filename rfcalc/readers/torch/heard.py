@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rfcalc.core.lengths import Watched, watching
+from rfcalc.readers.builder.heard import named_places
 from rfcalc.readers.builder.values import Value
 from rfcalc.readers.torch.tensors import TensorBuilder
 
@@ -30,15 +31,5 @@ class Heard:
         """What was heard, with the places of the maps by the names of their nodes."""
         if self.watched is None:
             return None
-        kept = {tuple(sorted(map(int, self.graph.shapes[node].dims))) for node in names}
-        for number, value in self.values.items():
-            if tuple(sorted(map(int, self.graph.shapes[value.node].dims))) in kept:  # or one that is read as another
-                self.watched.alive.add(number)
-            name, shape = names.get(value.node), self.graph.shapes[value.node]
-            if name is None or shape.dims != ((1,) if value.extra else ()) + value.inner:
-                continue
-            axes = [axis for axis in range(len(value.dims)) if axis != value.batch]
-            for place, axis in enumerate(axes, int(value.extra)):
-                self.watched.places[number, axis] = (name, place)
-        self.watched.maps.clear()
+        named_places(self.watched, self.values, self.graph, names)
         return self.watched

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownSize
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.graph import LayerCall
@@ -77,13 +77,15 @@ def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
     """
     function = translator(entry, call.kind)
     before = len(call.build.graph.shapes)
-    call.build.layer = call.name
+    call.build.begin(call.name)
     try:
         if function is None:
             own = str(entry.get("module") or "keras").partition(".")[0] == "keras"
             raise NotUnderstood("a layer of Keras' that is not translated" if own else "a layer of your own")
         return function(call)
     except NotUnderstood as reason:
+        if call.build.sized and isinstance(reason.__cause__, ShapeError):  # the size is refused
+            raise reason.__cause__.at(call.name) from None
         call.build.back_to(before)
         return _unknown(call, str(reason))
     except RfcalcError as error:
@@ -97,6 +99,9 @@ def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
 
 def _unknown(call: LayerCall, why: str) -> Any:
     """A node for each map that a layer makes which was not understood."""
+    if call.build.sized:
+        why = f"the layer {shown(call.kind)} was not understood: {why}"
+        raise UnknownSize("the size of what it makes at other sizes is not known", where=call.name, why=why)
     shapes = [d for d in call.known if d is not None]
     if len(shapes) < len(call.known) or not shapes:
         raise RfcalcError(

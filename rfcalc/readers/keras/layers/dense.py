@@ -37,7 +37,7 @@ def dense(call: LayerCall) -> KerasValue:
     if f.get("lora_rank") is not None:
         raise NotUnderstood("its weights are split (LoRA)")
     x = features(call, call.x)
-    built = None if call.build.compare else dims(call.built.get("input_shape"), call.name)
+    built = None if call.build.compare and not call.build.sized else dims(call.built.get("input_shape"), call.name)
     made = Linear(f.integer("units"), bias=f.flag("use_bias", True), in_features=built[-1] if built else None)
     found = call.build.add(made, [x], call.name, owner=call.owner)._replace(packed=None)
     return activated(call, found, f.get("activation"))

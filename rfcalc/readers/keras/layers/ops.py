@@ -11,6 +11,7 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import Identity
 from rfcalc.layers.slice import Split
+from rfcalc.readers.builder.heard import FAR, clipped, gives
 from rfcalc.readers.builder.joining import padded
 from rfcalc.readers.builder.moves import inserted_axis, picked, sliced, without
 from rfcalc.readers.builder.products import product
@@ -265,6 +266,10 @@ def split(call: LayerCall) -> Any:
     n = x.dims[axis]
     if isinstance(told, (list, tuple)):
         ends = [0, *sizes(told, len(told), call.name), n]
+        last = call.build.lengths(x)[axis] - ends[-2]
+        if last <= 0:
+            raise malformed(call.name, f"its parts do not fit {n} positions").by_answer()
+        gives(call.build.graph, [last])
         parts: Any = tuple(b - a for a, b in pairwise(ends))
         count = len(parts)
     else:
@@ -272,6 +277,15 @@ def split(call: LayerCall) -> Any:
     if not 1 <= count <= 10_000:
         raise malformed(call.name, f"{count} parts")
     return [call.build.add(Split(parts, i, mine), [x], f"{call.name}.{i}") for i in range(count)]
+
+
+def _positions(call: LayerCall, key: slice, n: int, size: Any) -> list[int]:
+    """Those that a slice takes of n positions."""
+    if (key.step or 1) > 0 and call.build.watched is not None:
+        low, high = gives(call.build.graph, clipped(key.start or 0, FAR if key.stop is None else key.stop, size))
+        if low == high:
+            raise malformed(call.name, f"nothing is left of an axis of {n}").by_answer()
+    return list(range(n)[key])
 
 
 @operation("GetItem")
@@ -300,10 +314,13 @@ def item(call: LayerCall) -> KerasValue:
             continue
         n = x.dims[k]
         if isinstance(key, slice):
-            held = picked(build.graph, held, x.axis(k), list(range(n)[key]))
+            held = picked(build.graph, held, x.axis(k), _positions(call, key, n, build.lengths(x)[k]))
         elif isinstance(key, int):
-            if not -n <= key < n:
-                raise malformed(call.name, f"there is no position {key} among {n}")
+            size = build.lengths(x)[k]
+            if key < 0:
+                gives(build.graph, (size + key, size + key + 1))
+            if not (size + key >= 0 if key < 0 else size > key):
+                raise malformed(call.name, f"there is no position {key} among {n}").by_answer()
             held = sliced(build.graph, held, x.axis(k), key % n, key % n + 1)
             gone.add(k)
         k += 1

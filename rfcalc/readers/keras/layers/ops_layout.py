@@ -9,6 +9,7 @@ from rfcalc.layers.along import Along
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pointwise import Identity
 from rfcalc.layers.pool import AvgPool, MaxPool
+from rfcalc.readers.builder.heard import gives
 from rfcalc.readers.builder.indexed import summed
 from rfcalc.readers.builder.moves import picked, repeated_along, repeated_each, sliced, stretched, without
 from rfcalc.readers.builder.values import NotUnderstood
@@ -93,6 +94,12 @@ def take(call: LayerCall) -> KerasValue:
     (k,) = _axes(call, x)
     n = x.dims[k]
     listed = told if isinstance(told, (list, tuple)) else [told]
+    places = [i for i in listed if isinstance(i, int)]
+    if build.sized and places:
+        size = build.lengths(x)[k]
+        if size <= max(*places, -1 - min(places)):
+            raise malformed(call.name, f"there are no such positions among {n}").by_answer()
+        gives(build.graph, [size + i + end for i in places if i < 0 for end in (0, 1)])
     if not all(isinstance(i, int) and -n <= i < n for i in listed):
         raise NotUnderstood("its positions are not fixed numbers")
     held = picked(build.graph, x.held, x.axis(k), [i % n for i in listed if isinstance(i, int)])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import prod
 from rfcalc.layers.resample import Pad, Upsample
 from rfcalc.layers.reshape import Flatten, Reshape
+from rfcalc.readers.builder.heard import gives, lengths_of
 from rfcalc.readers.builder.moves import moved, regrouped
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, sizes
@@ -67,11 +70,17 @@ def resize(call: LayerCall) -> KerasValue:
 def center(call: LayerCall) -> KerasValue:
     x = image(call, 2)
     sides = []
-    for n, m in zip(x.held.dims[2:], (call.fields.integer("height"), call.fields.integer("width")), strict=True):
-        if m > n:
-            raise NotUnderstood("it resizes what is smaller than the crop")
+    height, width = call.fields.integer("height"), call.fields.integer("width")
+    rows, columns = lengths_of(call.build.graph, x.held)[2:]
+    if height > rows or width > columns:
+        if call.build.sized:
+            dims = [height if k == 0 else width if k == 1 else n for k, n in enumerate(call.x.dims)]
+            dims = dims if call.build.last else [call.x.dims[0], height, width]
+            return call.build.not_understood(call.kind, [call.x], dims, call.name, "it resizes")
+        raise NotUnderstood("it resizes what is smaller than the crop")
+    for n, m in ((rows, height), (columns, width)):
         before = (n - m) // 2
-        sides.append((-before, -(n - m - before)))
+        sides.append(gives(call.build.graph, (-before, -(n - m - before))))
     return slid(call, x, lambda fit: Pad(fit(tuple(sides))))
 
 
@@ -112,10 +121,15 @@ def reshaped(call: LayerCall, target: tuple[int, ...], name: str) -> KerasValue:
     if target.count(-1) > 1 or not target or known < 1:
         raise malformed(name, f"{target} are not extents", "at most one -1")
     whole = prod(x.dims)
+    if -1 in target and build.watched is not None:
+        every = math.prod(build.lengths(x))
+        if every % known == 0:
+            gives(build.graph, [every // known])
     target = tuple(whole // known if n == -1 else n for n in target)
     if prod(target) != whole:
         told = "x".join(map(str, x.dims))
-        raise malformed(name, f"{told} holds {whole} values, and {'x'.join(map(str, target))} {prod(target)}")
+        why = f"{told} holds {whole} values, and {'x'.join(map(str, target))} {prod(target)}"
+        raise malformed(name, why).by_answer() if known != prod(target) else malformed(name, why)
     order: Order = tuple(range(len(target)))
     if sum(1 for n in target if n != 1) <= 1 and x.packed is None and sum(1 for n in x.dims if n != 1) <= 1:
         # a vector in any order: straight to channels first, which is what layers want next

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import prod
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, moved, regrouped, repeated_along, widened, without
 from rfcalc.readers.builder.values import NotUnderstood
+from rfcalc.readers.onnx import lengths
 from rfcalc.readers.onnx.constants import axes_of, axis_of, broadcast, permutation, reshaped
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -23,8 +25,14 @@ def reshape(reader: Reader, node: Node) -> None:
         target = reader.known(node, 1)
     if target is None:
         raise RfcalcError("nothing says the shape")
-    dims = reshaped(x.dims, target, bool(node.attributes.get("allowzero", 0)))
-    reader.give(node, regrouped(reader.graph, x, dims, batch_after(x, dims)))
+    zero = bool(node.attributes.get("allowzero", 0))
+    dims = reshaped(x.dims, target, zero)
+    asked: Sequence[Any] = dims
+    if reader.watched is not None:
+        asked = lengths.asked(reader.const(node, 1)).values if len(node.inputs) > 1 else target
+        asked = lengths.reshaped_to(lengths.lengths_of(reader, x), asked, zero)
+        lengths.gives(reader, asked)
+    reader.give(node, lengths.viewed(reader, regrouped(reader.graph, x, dims, batch_after(x, dims)), asked))
 
 
 @rule("Flatten")
@@ -65,7 +73,12 @@ def unsqueeze(reader: Reader, node: Node) -> None:
 @rule("Transpose")
 def transpose(reader: Reader, node: Node) -> None:
     x = reader.map(node)
-    reader.give(node, moved(reader.graph, x, tuple(permutation(node, len(x.dims)))))
+    order = tuple(permutation(node, len(x.dims)))
+    made = moved(reader.graph, x, order)
+    if reader.watched is not None:
+        own = lengths.lengths_of(reader, x)
+        lengths.viewed(reader, made, [own[i] for i in order])
+    reader.give(node, made)
 
 
 @rule("Expand", "Tile")

@@ -7,6 +7,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.layers.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from rfcalc.readers.builder.maps import channels_at
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.onnx.constants import broadcast
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -111,6 +112,8 @@ def normal_layer(
         size *= n
     plain = trivial(scale, offset) and not rms
     for const in (scale, offset):
+        if const is not None and broadcast(const.dims, x.dims) != x.dims:
+            raise RfcalcError(f"its scale or offset of {const.size} values does not fit {size} features")
         if const is not None and const.size != size:
             raise NotUnderstood(f"its scale or offset has {const.size} values for {size} features")
     if rms:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.lengths import as_written, plain
 from rfcalc.core.size import prod
 from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.heard import clipped
 from rfcalc.readers.builder.joining import along, chained, padded
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.writing import written
+from rfcalc.readers.onnx import lengths
 from rfcalc.readers.onnx.constants import axes_of, axis_of, bounds, parts_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -45,11 +49,15 @@ def concat(reader: Reader, node: Node) -> None:
 def split(reader: Reader, node: Node) -> None:
     x = reader.map(node)
     axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
-    parts = parts_of(node, reader.inputs(node), x.dims[axis])  # type: ignore[arg-type]
-    start = 0
+    given = [lengths.asked(g) for g in reader.inputs(node)]
+    parts = parts_of(node, given, lengths.lengths_of(reader, x)[axis])
+    start: Any = 0
     for i, (name, length) in enumerate(zip(node.outputs, parts, strict=False)):
         if name and reader.readers[name]:
-            reader.give(node, sliced(reader.graph, x, axis, start, start + length), i)
+            low, high = lengths.gives(reader, (start, start + length))
+            if low == high:
+                raise RfcalcError(f"part {i} is empty").by_answer()
+            reader.give(node, sliced(reader.graph, x, axis, low, high), i)
         start += length
 
 
@@ -208,10 +216,16 @@ def _line(node: Node, x: Value, index: Const | None) -> tuple[int, list[int]]:
 @rule("Slice")
 def slices(reader: Reader, node: Node) -> None:
     x = reader.map(node)
-    for axis, start, end, step in bounds(node, reader.inputs(node), len(x.dims), reader.opset):  # type: ignore[arg-type]
+    given = [lengths.asked(g) for g in reader.inputs(node)]
+    for axis, start, end, step in bounds(node, given, len(x.dims), reader.opset):
         n = x.dims[axis]
+        if step > 0:
+            start, end = lengths.gives(reader, clipped(start, end, lengths.lengths_of(reader, x)[axis]))
+        start, end = plain((start, end))
         stop = None if step < 0 and end < -n else end
         wanted = range(n)[start:stop:step]
+        if not wanted and not all(n.op == "Concat" for n in reader.nodes if node.outputs[0] in n.inputs):
+            raise RfcalcError(f"nothing is left of an axis of {n}").by_answer()
         if not wanted:
             reader.give(node, Const((*x.dims[:axis], 0, *x.dims[axis + 1 :]), 1, ()))  # nothing of the input is in it
             return
@@ -229,9 +243,10 @@ def gather(reader: Reader, node: Node) -> None:
     shape = () if found is None else found.dims
     axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
     n = x.dims[axis]
+    lengths.places(reader, lengths.lengths_of(reader, x)[axis], [int(i) for i in index])
     wanted = [int(i) + (n if i < 0 else 0) for i in index]
     if not wanted or any(not 0 <= i < n for i in wanted):
-        raise RfcalcError(f"an index is outside of an axis of {n}")
+        raise RfcalcError(f"an index is outside of an axis of {n}").by_answer()
     made = picked(reader.graph, x, axis, wanted)
     dims = (*made.dims[:axis], *shape, *made.dims[axis + 1 :])
     if dims != made.dims:
@@ -258,4 +273,5 @@ def pad(reader: Reader, node: Node) -> None:
     if mode is None:
         raise RfcalcError(f"there is no mode {node.attributes.get('mode')!r}")
     pairs = [amounts.get(i, (0, 0)) for i in range(rank)]
-    reader.give(node, padded(reader.graph, x, pairs, mode) if any(p != (0, 0) for p in pairs) else x)
+    kept = as_written()  # at other sizes it may be more than nothing
+    reader.give(node, padded(reader.graph, x, pairs, mode) if kept or any(p != (0, 0) for p in pairs) else x)

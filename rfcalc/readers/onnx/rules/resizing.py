@@ -8,7 +8,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.readers.builder.maps import back, mapped
 from rfcalc.readers.builder.values import NotUnderstood
-from rfcalc.readers.onnx.extents import sizes_of
+from rfcalc.readers.onnx.extents import given_by_factors, sizes_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
 
@@ -20,19 +20,21 @@ def resize(reader: Reader, node: Node) -> None:
     given = reader.map(node)
     x, leading = mapped(reader.graph, given, len(given.dims) - 2)
     mode = node.attributes.get("mode", "nearest") or "nearest"
-    sizes, exact = sizes_of(reader, node, given.dims)
+    sizes, exact = sizes_of(reader, node, given.dims, given)
     if sizes[:2] != given.dims[:2]:
         raise NotUnderstood("it resizes channels or the batch")
     if not exact:
         raise NotUnderstood("its factor does not fit the size, so what it reads is not where the sizes say")
     if node.attributes.get("antialias", 0) or node.attributes.get("exclude_outside", 0):
         raise NotUnderstood("it is smoothed")
-    if sizes == given.dims:
+    factors = [Fraction(m, n) for n, m in zip(given.dims[2:], sizes[2:], strict=True)]
+    asked_for = reader.watched is not None and reader.watched.sized and not given_by_factors(reader, node)
+    if sizes == given.dims and not asked_for:
         reader.give(node, given)
         return
-    factors = [Fraction(m, n) for n, m in zip(given.dims[2:], sizes[2:], strict=True)]
-    whole = all(f.denominator == 1 for f in factors)
-    named, corners = _rule(node, mode, factors, reader.opset < 11)
+    whole = all(f.denominator == 1 for f in factors) and not asked_for
+    told = [Fraction(3, 2)] * len(factors) if asked_for else factors  # which are whole at some sizes only
+    named, corners = _rule(node, mode, told, reader.opset < 11)
     if whole:
         by = (*[1] * leading, *(int(f) for f in factors))
         layer = Upsample(by[:1] if len(set(by)) == 1 else by, None, named, corners)

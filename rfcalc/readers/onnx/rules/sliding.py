@@ -14,6 +14,7 @@ from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.layers.unpool import MaxUnpool
 from rfcalc.readers.builder.maps import back, mapped
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.onnx.lengths import gives, lengths_of, more
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -42,7 +43,7 @@ def short(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def padding(
-    node: Node, spatial: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    reader: Reader, node: Node, x: Value, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> Any:
     """Padding as a kind takes it: pairs, or SAME (ONNX's SAME_UPPER; SAME_LOWER as numbers for this input)."""
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
@@ -50,8 +51,11 @@ def padding(
     if mode == "SAME_UPPER":
         return "SAME"
     if mode == "SAME_LOWER":
-        totals = [PAD_SAME(n=n, s=s, d=d, k=k) for n, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)]
-        return short(tuple((t - t // 2, t // 2) for t in totals))
+        found = []
+        for n, s, d, k in zip(lengths_of(reader, x)[2:], stride, dilation, kernel, strict=True):
+            total = more((n + s - 1) // s * s - s + d * (k - 1) + 1 - n)
+            found.append(gives(reader, (total - total // 2, total // 2)))
+        return short(tuple(found))
     if mode == "VALID":
         return ((0, 0),)
     if mode != "NOTSET":
@@ -97,7 +101,7 @@ def convolved(reader: Reader, node: Node, weight: Const | None, bias: Const | No
         raise RfcalcError(
             f"the weights {'x'.join(map(str, weight.dims))} in {groups} groups do not fit {given.dims[1]} channels"
         )
-    pads = padding(node, given.dims[2:], kernel, stride, dilation)
+    pads = padding(reader, node, given, kernel, stride, dilation)
     x, leading = mapped(reader.graph, given, rank, merged=groups == 1)
     layer = Conv(
         weight.dims[0],
@@ -161,7 +165,7 @@ def conv_transpose(reader: Reader, node: Node) -> None:
     groups = int(node.attributes.get("group", 1))
     if weight.dims[0] != given.dims[1]:
         raise RfcalcError(f"the weights {'x'.join(map(str, weight.dims))} do not fit {given.dims[1]} channels")
-    pads = _transposed_padding(node, given.dims[2:], kernel, stride, dilation, extra)
+    pads = _transposed_padding(reader, node, given, kernel, stride, dilation, extra)
     x, leading = mapped(reader.graph, given, rank)
     layer = ConvTranspose(
         weight.dims[1] * groups,
@@ -177,8 +181,9 @@ def conv_transpose(reader: Reader, node: Node) -> None:
 
 
 def _transposed_padding(
+    reader: Reader,
     node: Node,
-    spatial: tuple[int, ...],
+    x: Value,
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
@@ -187,22 +192,26 @@ def _transposed_padding(
     """What is cut off on each side: given, or so that the output has the size that is asked for."""
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
     rank = len(kernel)
+    spatial = lengths_of(reader, x)[2:]
     wanted = node.attributes.get("output_shape")
     if wanted:
         sizes = tuple(int(v) for v in wanted)[-rank:]
     elif mode in ("SAME_UPPER", "SAME_LOWER"):
-        sizes = tuple(n * s for n, s in zip(spatial, stride, strict=True))
+        sizes = None
     elif mode == "VALID":
         return ((0, 0),)
     else:
         return tuple(short(pairs(numbers(node, "pads", 2 * rank, 0))))
     found = []
-    for n, m, k, s, d, e in zip(spatial, sizes, kernel, stride, dilation, extra, strict=True):
-        total = s * (n - 1) + e + (k - 1) * d + 1 - m
+    for i, (n, k, s, d, e) in enumerate(zip(spatial, kernel, stride, dilation, extra, strict=True)):
+        total = e + (k - 1) * d + 1 - s  # where n times the stride is left
+        if sizes is not None:
+            total = s * (n - 1) + e + (k - 1) * d + 1 - sizes[i]
         if total < 0:
             raise NotUnderstood("its output is larger than what it makes")
         small = total // 2
-        found.append((small, total - small) if mode == "SAME_UPPER" else (total - small, small))
+        cut = (small, total - small) if mode == "SAME_UPPER" else (total - small, small)
+        found.append(gives(reader, cut))
     return tuple(short(tuple(found)))
 
 
@@ -214,7 +223,7 @@ def pool(reader: Reader, node: Node) -> None:
         raise RfcalcError("kernel_shape is missing")
     kernel = numbers(node, "kernel_shape", rank, 1)
     stride, dilation = numbers(node, "strides", rank, 1), numbers(node, "dilations", rank, 1)
-    pads = padding(node, given.dims[2:], kernel, stride, dilation)
+    pads = padding(reader, node, given, kernel, stride, dilation)
     x, leading = mapped(reader.graph, given, rank)
     ceil = bool(node.attributes.get("ceil_mode", 0)) and pads != "SAME"
     if node.op == "LpPool" and (pads == "SAME" or any(p for pair in pads for p in pair)):
