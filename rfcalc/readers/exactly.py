@@ -80,7 +80,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                 else:
                     refused.append((inputs, read))
     try:
-        explained(called(network), base, guards, [i for i, _ in taken], refused)
+        what = called(network)
+        explained(what, base, guards, [i for i, _ in taken], refused, every=what == "code")
         for _ in range(MOST_TURNS):
             mine = [r for _, r in taken]
             if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
