@@ -24,6 +24,12 @@ def caught(net: Any, y: Any, n: int) -> Any:
         return y
 
 
+def written(y: Any, at: slice) -> Any:
+    table = torch.zeros(1, 8, LARGEST)
+    table[..., at] = y
+    return table
+
+
 def caught_behind_a_table(net: Any, y: Any, n: int) -> Any:
     try:
         return y + net.table[..., :n]
@@ -60,6 +66,8 @@ TOLD: dict[str, Step] = {
     "a mask": lambda net, y, n: (y.transpose(1, 2) @ y).masked_fill(net.mask[:, :n, :n] == 0, 0.0),
     "distances up to a limit": kept_distances,
     "a division": divided,
+    "every 75th position": lambda net, y, n: y[..., torch.arange(0, n, 75)],
+    "how long a part is": lambda net, y, n: F.pad(y, (0, LARGEST - net.table[..., n:].shape[2])),
 }
 NOT_WRONG: dict[str, Step] = {
     "a part": lambda net, y, n: y + net.table.narrow(2, 0, n),
@@ -71,6 +79,16 @@ NOT_WRONG: dict[str, Step] = {
     "distances": offset_of_distances,
     "an axis that is left out": lambda net, y, n: F.avg_pool1d(y, 12).squeeze(2),
     "a part that is negative": lambda net, y, n: y.narrow(2, 2, n - 7),
+    "another pool of a stride": lambda net, y, n: F.max_pool1d(y, 3 if n < 82 else 2, 3),
+    "the first of some pieces": lambda net, y, n: y.split(90, 2)[0],
+    "pieces at fixed positions": lambda net, y, n: y.tensor_split([5, 90], 2)[1],
+    "positions of a mask": lambda net, y, n: y[..., (torch.arange(n) > 75) | (torch.arange(n) < 1)],
+    "positions of numbers": lambda net, y, n: y[..., torch.arange(n).gt(75).nonzero().flatten()],
+    "numbers in steps of halves": lambda net, y, n: y[..., torch.arange(0, n, 80.5).long()],
+    "how many differ": lambda net, y, n: F.pad(y, (0, torch.bincount(torch.arange(n) // 80).shape[0])),
+    "numbers as positions of ones": lambda net, y, n: y + F.one_hot(torch.arange(n), LARGEST).float()[:, :8].T,
+    "written into a table": lambda net, y, n: written(y, slice(None, n)),
+    "written into its end": lambda net, y, n: written(y, slice(LARGEST - n, None)),
     "an error": caught,
     "an error behind a table": caught_behind_a_table,
 }

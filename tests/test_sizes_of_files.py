@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,25 @@ def test_every_size(write: Callable[[Graph], str], tmp_path: Path) -> None:
             assert (n in found.axes[axis].valid) == (shape is not None), (axis, n)
             if shape is not None:
                 assert eval(str(formula), {}, {"n": n}) == shape[axis + 2], (axis, n)
+
+
+def with_a_part_of_a_table(g: Graph) -> str:
+    y = g.conv("x", 4, strides=[4, 4])
+    table = g.Slice(np.ones((1, 2, 30, 1)) * np.arange(30.0)[:, None], [0], g.side(y, 2), [2])
+    return g.Add(y, table)
+
+
+def with_a_table_picked_by_rows(g: Graph) -> str:
+    y = g.conv("x", 4, strides=[4, 4])
+    rows = g.Range(np.int64(0), g.Gather(g.Shape(y), np.int64(2), axis=0), np.int64(1))
+    return g.Add(y, g.Gather(np.ones((2, 50, 1)) * np.arange(50.0)[:, None], rows, axis=1))
+
+
+@pytest.mark.parametrize("write", [with_a_part_of_a_table, with_a_table_picked_by_rows], ids=lambda f: f.__name__)
+def test_tables_are_told_rightly_or_not_at_all(write: Callable[[Graph], str], tmp_path: Path) -> None:
+    """At other sizes other parts of a parameter are read, as many as the map has rows."""
+    with suppress(RfcalcError):
+        test_every_size(write, tmp_path)
 
 
 def by_as_many_turns(g: Graph) -> str:

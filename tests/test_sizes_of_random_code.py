@@ -151,8 +151,8 @@ def compared(seed: int, largest: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(24), 7133, 7395, 8288, 11372]
-)  # a slice that no reading cuts, padding that some lack, a min
+    "seed", [*range(24), 7133, 7395, 8288, 11372, 20822, 21077, 21333]
+)  # a slice that no reading cuts, padding that some lack, a min, padding twice, lengths that are equal in readings
 def test_code_that_computes_with_lengths(seed: int) -> None:
     compared(seed, 70)
 

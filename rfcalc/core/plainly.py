@@ -23,24 +23,39 @@ def numbers(value: Any) -> Any:
     return value
 
 
-def cut(at: slice, whole: int) -> Any:
+def same(made: Any, value: int) -> None:
+    """Note that something that is made of lengths is what it is: it must be at all sizes, where it is in readings."""
+    if (watched := watching()) is not None and type(made) is Length:
+        watched.whole.append(Given(0, made.made, value))
+
+
+def larger(one: Any, other: Any) -> Any:
+    return _extreme("max", one, other)
+
+
+def cut(at: slice, whole: Any) -> Any:
     """How long a slice of so many is."""
     first, last = (
         _within(b, whole) for b in (0 if at.start is None else at.start, whole if at.stop is None else at.stop)
     )
-    left = last if type(first) is int and first == 0 else _extreme("max", last - first, 0)
+    left = last if type(first) is int and first == 0 else larger(last - first, 0)
     return left if at.step in (None, 1) else -(-left // at.step)
 
 
-def _within(bound: Any, whole: int) -> Any:
+def _within(bound: Any, whole: Any) -> Any:
+    if bound is whole or (type(bound) is int and bound == 0):
+        return bound
     return _extreme("min", bound, whole) if bound >= 0 else _extreme("max", bound + whole, 0)
 
 
 def _extreme(how: str, one: Any, other: Any) -> Any:
     value = OPERATIONS[how](plain(one), plain(other))
-    if type(one) is Length and how == "min" and (watched := watching()) is not None:
-        watched.whole.append(Given(0, Expression("<=", one.made, other), plain(one) <= other))
-    return value if type(one) is not Length else Length(value, Expression(how, made_of(one), made_of(other)))
+    if Length not in (type(one), type(other)):
+        return value
+    if how == "min" and (watched := watching()) is not None:
+        takes_all = Expression("<=", made_of(one), made_of(other))
+        watched.whole.append(Given(0, takes_all, plain(one) <= plain(other)))
+    return Length(value, Expression(how, made_of(one), made_of(other)))
 
 
 def parts_of(made: Any) -> Iterator[Length]:

@@ -84,6 +84,12 @@ class Following:
         """Whether anything hangs on the sizes at all."""
         return bool(self.rules or self.guards or self.checks)
 
+    @property
+    def questions(self) -> dict[int, list[Check]]:
+        """By position, what code asked before it, and what must hold besides."""
+        every = {*self.checks, *self.implied}
+        return {p: [*self.checks.get(p, ()), *self.implied.get(p, ())] for p in every}
+
     def guarded(self, guard: Guard) -> Following:
         """The same, with one more condition on the sizes of the inputs."""
         given: dict[str, Any] = {"checks": self.checks, "masked": self.masked, "valued": self.valued}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from math import lcm
@@ -14,7 +14,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
-from rfcalc.plan.asked import nothing_lost
+from rfcalc.plan.asked import Check, nothing_lost
 from rfcalc.plan.following import Following, follow, unanswered
 from rfcalc.plan.solving import with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
@@ -86,12 +86,14 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     known = Reading(network, forward(network, base).shapes)
     at = ", ".join("x".join(map(str, x.dims)) for x in base)
     if step == 1 and not getattr(network.source, "sizes_asked", True) and (count := _confirmed(target, known)):
-        told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
+        told = (
+            f"the {called(network)} was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
+        )
         return Following(network, {}), (told,)
     target.has(known)
     if few and asks and (exact := exactly(target, known, base)) is not None:
         found, count = exact
-        return found, (f"the code was read at {at} and {plural(count, 'further size')}, which agree",)
+        return found, (f"the {called(network)} was read at {at} and {plural(count, 'further size')}, which agree",)
     guards, tried, probed = _guards(target, network, base)
     readings, confirming, refused = _readings(target, known, base, guards, step)
     beyond = [i for i, error in refused if refusal_of(error) and all(passes(g, i) for g in guards)]
@@ -133,7 +135,7 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     if few and asks and len({_answers(heard) for heard in target.all_heard()}) > 1:
         raise untold(what, "it gets other answers to what it asks of lengths at other sizes")  # ways tell them apart
     if step == 1 and asks:
-        confirming += _other_answers(target, network, base, readings, found, made)
+        confirming += _other_answers(target, network, base, readings, found, made, rules.questions)
     if step == 1 and getattr(network.source, "catches", False):
         nothing_caught(target, network, base, found, made)
     count = len(readings) + len(refused) + len(confirming) - 1
@@ -169,27 +171,31 @@ def _rules(target: Known, readings: Sequence[Reading], code: bool) -> Following:
 
 
 def _other_answers(
-    target: Known, network: Network, base: Sequence[Shape], readings: Sequence[Reading], found: Following, made: Shaped
-) -> Read:
+    target: Known, network: Network, base: Sequence[Shape], readings: Sequence[Reading], found: Following, made: Shaped,
+    checks: Mapping[int, Sequence[Check]],
+) -> Read:  # fmt: skip
     """Readings at sizes where code gets another answer to what it asks of lengths than in all readings so far: they
     must do what is told of them, too.
+
+    Args:
+        checks: what it asked, and what must hold besides, by position, where the rules are what the code computed.
 
     Raises:
         RfcalcError: one does something else.
     """
     asked = [(r, target.heard_at(network, r.shapes[: network.arity])) for r in readings[:MOST_WATCHED]]
-    if not all(w.conditions or w.lost for _, w in asked):
+    if not checks and not all(w.conditions or w.lost or w.whole for _, w in asked):
         return []
     if any(_questions(w) != _questions(asked[0][1]) for _, w in asked):
         raise untold(called(network), "it asks something else of lengths at other sizes")
     try:
         nothing_lost([w for _, w in asked])
-        checks = unanswered([r for r, _ in asked], [w for _, w in asked])
+        told = unanswered([r for r, _ in asked], [w for _, w in asked])
     except Unfollowed as unfollowed:
         raise untold(called(network), unfollowed.why, unfollowed.node) from None
     confirmed: Read = []
     for inputs, one in other_answers(
-        target, network, base, Following(found.network, found.rules, found.guards, checks), every=True
+        target, network, base, Following(found.network, found.rules, found.guards, checks or told), every=True
     ):
         confirm(called(network), found, inputs, one, made)
         if isinstance(one, Reading):

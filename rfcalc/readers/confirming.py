@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import Layer
 from rfcalc.core.lengths import Watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
-from rfcalc.plan.asked import nothing_lost
+from rfcalc.plan.asked import UNKNOWN, nothing_lost
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following, OtherWay, Solved
+from rfcalc.plan.regrouping import is_view, may_be_nothing
 from rfcalc.plan.solving import Class, Part, classes, with_size
 from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
@@ -67,6 +69,8 @@ def other_answers(
                 n = _taken(unasked, base, varied, c)
             except (RfcalcError, Undecided):
                 n = None
+            if every and c.error.number >= UNKNOWN:
+                raise untold(called(network), f"what it makes of a length is not followed: {c.error.what}")
             key = axis, c.error.number, n is not None, (c.first if n is None else n) > own
             if key in tried:
                 continue
@@ -114,9 +118,12 @@ def nothing_caught(target: Known, network: Network, base: Sequence[Shape], found
 
 
 def asks_alike(one: Watched, other: Watched) -> bool:
-    """Whether code that got other answers asked nothing else, and made nothing else of lengths that is not followed: it
-    could decide by it at sizes that were not read."""
+    """Whether code that got other answers asked nothing else, gave operators nothing else, and made nothing else of
+    lengths that is not followed: it could decide by it at sizes that were not read, and what it did there may be what
+    was told by chance (padding to an even length before padding to multiples of 7)."""
     if [(c.where, written(c.asked)) for c in one.conditions] != [(c.where, written(c.asked)) for c in other.conditions]:
+        return False
+    if [written(g.made) for g in one.given] != [written(g.made) for g in other.given]:
         return False
     try:
         nothing_lost([one, other])
@@ -145,8 +152,20 @@ def confirm(what: str, found: Following, inputs: Sequence[Shape], one: Reading |
     """
     if isinstance(one, Reading):
         agrees(what, found, one, inputs, made)
+        if _layers(found, found.network, made.shapes) != _layers(found, one.network, one.shapes):
+            raise untold(what, f"the layers at {inputs[0]} are not those that were read, though their maps are alike")
     elif not isinstance(predicted(found, inputs, made), RfcalcError):
         raise untold(what, f"the layers take {inputs[0]}, and the {what} does not: {brief(one)}")
+
+
+def _layers(found: Following, network: Network, shapes: Sequence[Shape]) -> list[Layer]:
+    """The layers of a network that are the same at all sizes: without the kinds that follow sizes, views, and what may
+    come to nothing."""
+    kinds = {found.network.nodes[p - found.network.arity].layer.kind for p in found.rules}
+    first = [shapes[sources[0]] if sources else None for sources in network.sources]
+    pairs = [(n.layer, x) for n, x in zip(network.nodes, first, strict=True) if n.layer.kind not in kinds]
+    fixed = [(layer, x) for layer, x in pairs if not is_view(layer)]
+    return [layer.unvalued() for layer, x in fixed if x is None or not may_be_nothing(layer, x)]
 
 
 def explained(

@@ -25,7 +25,7 @@ from rfcalc.readers.confirming import (
     other_answers,
 )
 from rfcalc.readers.guards import Guard, deliberate, exact_guard, refusal_of
-from rfcalc.readers.rereading import Known, agrees, called, dims_of, predicted, ran_past
+from rfcalc.readers.rereading import Known, agrees, called, dims_of, predicted, ran_past, stopped_before
 
 # By how much the axes are longer; what rounds differs from axis to axis in the second one, at most strides.
 LONGER = ((32, 64, 96), (31, 42, 53))
@@ -56,7 +56,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     half = [min(n, n // 2 + 11 * axis) - n for axis, n in enumerate(sizes)]
     least = [min(n, 1 + axis) - n for axis, n in enumerate(sizes)]
     for deltas in (*LONGER, half, least, LONGEST):
-        if deltas is LONGEST and len(taken) > 2:
+        if deltas is LONGEST and len(taken) + len(target.fitted) > 2:
             break
         while dims_of(inputs := longer(base, deltas, guards)) not in tried:
             tried.add(dims_of(inputs))
@@ -70,7 +70,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             if (one := _guard(target, network, inputs, read)) is None:
                 return None
             guards.append(one)
-    if len(taken) < FEWEST and not guards:
+    if len(taken) + len(target.fitted) < FEWEST and not guards:
         for inputs in _in_steps(network, base):
             if dims_of(inputs) not in tried:
                 tried.add(dims_of(inputs))
@@ -83,7 +83,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
         what = called(network)
         explained(what, base, guards, [i for i, _ in taken], refused, every=what == "code")
         for _ in range(MOST_TURNS):
-            mine = [r for _, r in taken]
+            fitted = [(i, target.fitted[dims_of(i)]) for i, _ in refused if dims_of(i) in target.fitted]
+            mine = [r for _, r in taken + fitted]
             if len({_way(r) for r in mine}) > 1 or (len(mine) < FEWEST and not (guards and len(mine) == 1)):
                 return None
             rules = follow(mine, [r.network.source.heard for r in mine])
@@ -101,10 +102,11 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                         refused.append((inputs, read))
             for inputs, read in taken:
                 agrees(called(network), found, read, inputs, made)
+            for inputs, read in fitted:
+                agrees(called(network), found, read, inputs, forward(found.at(inputs), inputs))
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
                 return None
-            checks = {p: [*rules.checks.get(p, ()), *rules.implied.get(p, ())] for p in {*rules.checks, *rules.implied}}
-            checked = Following(rules.network, rules.rules, guards, checks)
+            checked = Following(rules.network, rules.rules, guards, rules.questions)
             told, confirmed = True, 0
             solved: Solved = {}
             for inputs, answer in other_answers(target, network, base, checked, True, made, solved):
@@ -128,7 +130,11 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     else:
                         return None
             if told:
-                confirmed += nothing_caught(target, network, base, found, made) if network.source.catches else 0
+                confirmed += (
+                    nothing_caught(target, network, base, found, made)
+                    if getattr(network.source, "catches", False)
+                    else 0
+                )
                 found.solved = solved
                 return found, len(taken) + len(refused) + confirmed - 1
     except (Unfollowed, RfcalcError):
@@ -175,6 +181,9 @@ def _way(reading: Reading) -> tuple[Any, ...]:
 
 
 def _unlike(network: Network, found: Following, inputs: Sequence[Shape], made: Shaped, error: RfcalcError) -> bool:
-    """Whether sizes that are refused are told to be taken, or to be refused by a node behind which the code got."""
+    """Whether sizes that are refused are told to be taken, or to be refused by a node behind which the code got, or to
+    which it did not get."""
     refusal = predicted(found, inputs, made)
-    return not isinstance(refusal, RfcalcError) or ran_past(network, error, refusal.where)
+    if not isinstance(refusal, RfcalcError) or ran_past(network, error, refusal.where):
+        return True
+    return not deliberate(error) and stopped_before(network, error, refusal.where)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownSize, plural
+from rfcalc.core.fitting import fitting
 from rfcalc.core.lengths import Watched, watched
 from rfcalc.core.shape import Shape
 from rfcalc.core.within import in_time
@@ -30,6 +31,9 @@ class Known:
         self.sized = sized
         self.readings: dict[Any, Reading | RfcalcError] = {}
         self.heard: dict[Any, Watched] = {}
+        self.fitted: dict[
+            Any, Reading
+        ] = {}  # of sizes that only the weights of linear layers refuse: as if they fitted
 
     def has(self, first: Reading) -> None:
         """Note what was read first, and what was heard then, if its code was watched."""
@@ -42,13 +46,19 @@ class Known:
         """The reading at some sizes, or why there is none."""
         sizes = dims_of(inputs)
         if sizes not in self.readings:
-            with watched(sized=self.sized) as heard:
+            with watched(sized=self.sized) as heard, fitting() as unfit:
                 try:
-                    self.readings[sizes] = read(self.target, network, inputs)
+                    self.readings[sizes] = found = read(self.target, network, inputs)
+                    if unfit.since is not None:
+                        self.fitted[sizes] = found
                 except UnknownSize as error:
                     raise unknown(called(network), error, inputs) from None
                 except RfcalcError as error:
                     self.readings[sizes] = error
+            if unfit.since is not None:
+                misfit = RfcalcError("the weights of a linear layer are for another number of features")
+                misfit.reached = unfit.since
+                self.readings[sizes] = misfit
             self.heard[sizes] = heard
         return self.readings[sizes]
 
@@ -81,13 +91,13 @@ def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
     given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
     found = resolve(target, given).network
     made = forward(found, list(inputs))
-    if called(network) != "code":
+    if getattr(network.source, "built", False):
         _same_weights(network, found, made)
     return Reading(found, made.shapes)
 
 
 def _same_weights(network: Network, found: Network, made: Shaped) -> None:
-    """Refuse sizes at which nodes of a file would need other parameters than it holds.
+    """Refuse sizes at which nodes of a configuration would need other parameters than it was built with.
 
     Raises:
         ShapeError: one does.
@@ -131,6 +141,14 @@ def ran_past(network: Network, error: RfcalcError, node: str | None) -> bool:
     module = (error.where or "").partition(" at ")[2]
     inside = bool(module) and (node or "").startswith(f"{module}.")  # the same step of the code: a view, then its sum
     return ran and not inside and not deliberate(error)  # on purpose: told before the code compares it
+
+
+def stopped_before(network: Network, error: RfcalcError, node: str | None) -> bool:
+    """Whether code was stopped at an operator of an earlier node than the one that is told to refuse it: that one was
+    told to take what it does not, and what comes later only hides it."""
+    steps = getattr(network.source, "steps", {})
+    mine, reached = steps.get(node, -1), error.reached
+    return reached is not None and mine > min([step for step in steps.values() if step >= reached], default=mine)
 
 
 def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], made: Shaped) -> None:

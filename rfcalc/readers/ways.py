@@ -382,11 +382,12 @@ class Ways:
         return way._replace(following=way.following.refusing(number))
 
     def _layers(self, way: Way, c: Class) -> list[Left]:
-        """What the layers of a way say of sizes with another number than is the same in all readings of it, which is no
-        question, if they refuse all of these sizes."""
-        taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
+        """What the layers of a way say of sizes for which a table is too short, whose parts they follow, if they refuse
+        all of these sizes."""
+        asked = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]]
         assert isinstance(c.error, OtherWay)
-        if c.error.number < len(taken):
+        number = c.error.number - len(asked.conditions) - len(asked.given)
+        if not (0 <= number < len(asked.whole) and asked.whole[number].made.how == "<="):
             return []
         known = way.following
         unasked = Following(known.network, known.rules, known.guards)
@@ -401,8 +402,7 @@ class Ways:
         try:
             if tuple(group) not in self.followed:
                 found = follow(readings, [self.heard(n) for n in group])
-                every = {*found.checks, *found.implied}  # what is no question must hold of a way, too
-                found.checks = {p: [*found.checks.get(p, ()), *found.implied.get(p, ())] for p in every}
+                found.checks = found.questions  # what is no question must hold of a way, too
                 self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
         except Unfollowed as unfollowed:

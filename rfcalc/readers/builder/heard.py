@@ -16,13 +16,19 @@ FAR = (1 << 31) - 1  # an end of a slice that stands for the end of the axis
 
 @dataclass(eq=False)
 class Source:
-    """What was asked of lengths of maps while a file was read, and which of its steps made each node."""
+    """What was asked of lengths of maps while a file was read, and which of its steps made each node.
+
+    Attributes:
+        built: whether layers make their parameters for the maps that they get, as those of a configuration do; else the
+            file holds them.
+    """
 
     steps: Mapping[str, int]
     heard: Watched | None
     called: str = "file"
     sizes_asked: bool = True
     catches: bool = False
+    built: bool = False
 
 
 def lengths_of(graph: Builder, x: Value) -> list[Any]:
@@ -50,7 +56,9 @@ def gives(graph: Builder, values: Iterable[Any]) -> Any:
     return plain(values)
 
 
-def source_of(graph: Builder, named: Mapping[int, str], kept: Iterable[int], called: str = "file") -> Source | None:
+def source_of(
+    graph: Builder, named: Mapping[int, str], kept: Iterable[int], called: str = "file", built: bool = False
+) -> Source | None:
     """What was asked while a graph was built, by the names of its nodes; None where nobody wants to know."""
     watched = watching()
     if watched is None:
@@ -58,7 +66,7 @@ def source_of(graph: Builder, named: Mapping[int, str], kept: Iterable[int], cal
     asked = {number: x for number, (_, x) in enumerate(watched.maps) if isinstance(x, Value)}
     named_places(watched, asked, graph, named)
     steps = {named[p]: graph.nodes[p - len(graph.inputs)].step for p in kept}
-    return Source(steps, watched, called)
+    return Source(steps, watched, called, built=built)
 
 
 def named_places(watched: Watched, values: Mapping[int, Value], graph: Builder, names: Mapping[int, str]) -> None:

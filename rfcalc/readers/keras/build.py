@@ -298,7 +298,7 @@ class Build:
         also = [Side(Named(Ref(named[p]), alias)) for alias, p in self._aliases.items() if p in named]
         inputs = dict(zip(graph.inputs, graph.shapes, strict=False))
         wanted = [] if kept and ends == kept[-1:] else [named[p] for p in ends]
-        source = source_of(graph, named, kept, "model" if self.live else "file")
+        source = source_of(graph, named, kept, "model" if self.live else "file", built=True)
         network = Network(Series((body, *also)) if also else body, inputs, outputs=wanted, name=name, source=source)
         shapes = {named[p]: dims for p, dims in self.shapes.items() if p in named}
         return imported(

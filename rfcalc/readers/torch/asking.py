@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch.fx.experimental._constant_symnode import ConstantIntNode
 
 from rfcalc.core.lengths import Asked, Length, Share
+from rfcalc.core.plainly import beyond, cut, larger, same
 
 _T: Any = torch.Tensor
 SIZES = frozenset((
@@ -156,6 +157,73 @@ def picked(func: Any, args: Any, table: torch.Tensor) -> Iterator[int]:
         yield from table.shape
 
 
+def cut_axes(at: Any, x: torch.Tensor) -> Iterator[int]:
+    """The axes that slices may cut, and of which positions behind the first one are picked."""
+    axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
+    for i in at:
+        bounds = (i.start, i.stop, i.step) if isinstance(i, slice) else ()
+        if bounds not in ((), (None, None, None), (0, None, None)) or (isinstance(i, int) and i not in (0, -1)):
+            yield axis
+        axis += x.dim() - consumed if i is Ellipsis else i is not None
+
+
+def cut_out(at: Any, lengths: Sequence[Any]) -> Iterator[Any]:
+    """The lengths of what positions and slices pick."""
+    axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
+    for i in (*at, *(() if Ellipsis in at else (Ellipsis,))):
+        if i is None:
+            yield 1
+        elif i is Ellipsis:
+            yield from lengths[axis : axis + len(lengths) - consumed]
+            axis += len(lengths) - consumed
+        elif isinstance(i, slice):
+            yield cut(i, lengths[axis])
+            axis += 1
+        else:
+            if Length in (type(i), type(lengths[axis])):
+                _ = i >= 0 and i < lengths[axis]
+            axis += 1
+
+
+def pieces(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any], count: int) -> None:
+    """Note what is asked of the length of a map that is cut into pieces: how many there are, where cuts lie."""
+    given = args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
+    axis = next((i for i in (*args[2:3], kwargs.get("dim"), kwargs.get("axis")) if type(i) is int), 0)
+    whole = lengths[axis]
+    if type(given) in (int, Length):
+        many = func.__name__ in ("chunk", "unsafe_chunk")
+        most = -(-whole // given) if many else given
+        if many or func.__name__ in ("split", "unsafe_split"):
+            same(-(-whole // most), count)
+    elif func.__name__ == "tensor_split" and isinstance(given, (tuple, list)):
+        for bound in given:
+            beyond(bound, whole)
+
+
+_SHAPED_BY_VALUES = frozenset((
+    _T.nonzero, torch.nonzero, torch.argwhere, _T.argwhere, torch.masked_select, _T.masked_select, torch.unique,
+    _T.unique, torch.unique_consecutive, _T.unique_consecutive, torch.bincount, _T.bincount, torch.tril_indices,
+    torch.triu_indices, torch.combinations,
+))  # fmt: skip
+
+
+def by_values(func: Any, args: Any, kwargs: Any, hangs: Callable[[torch.Tensor], Any]) -> bool:
+    """Whether the shape of what an operator gives hangs on values that are made of lengths."""
+    if func in _SHAPED_BY_VALUES:
+        return True
+    if func is torch.arange:
+        return lengths_of(func, args, kwargs) is None
+    if func is _T.__getitem__:
+        at = args[1] if isinstance(args[1], tuple) else (args[1],)
+        return any(isinstance(i, torch.Tensor) and i.dtype == torch.bool and hangs(i) is not None for i in at)
+    if func in (F.one_hot, torch.where):
+        return len(args) + len(kwargs) == 1
+    if func in (_T.repeat_interleave, torch.repeat_interleave):
+        counts = [*args[1:], *kwargs.values()] if len(args) + len(kwargs) > 1 else args
+        return any(isinstance(i, torch.Tensor) and hangs(i) is not None for i in counts)
+    return False
+
+
 def by_lengths(at: Any) -> bool:
     """Whether a position, or a bound of a slice, is a length."""
     return Length in map(type, (at.start, at.stop) if isinstance(at, slice) else (at,))
@@ -163,6 +231,8 @@ def by_lengths(at: Any) -> bool:
 
 def lengths_of(func: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
     """The lengths of a tensor that is made of lengths alone, as the code gave them."""
+    if func is torch.arange:
+        return _arange(args, kwargs)
     if func not in MAKING:
         return None
     args = args[1:] if func in MAKING_LIKE else args
@@ -184,3 +254,14 @@ def merges(func: Any, args: Any) -> bool:
 MAKING_LIKE = frozenset((_T.new_zeros, _T.new_ones, _T.new_empty))
 MAKING = frozenset((torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, *MAKING_LIKE))
 COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
+
+
+def _arange(args: Any, kwargs: Any) -> tuple[Any, ...] | None:
+    """How many whole numbers there are from a first one to a last one; None where they are no whole numbers."""
+    given = [*args, *(kwargs[name] for name in ("start", "end", "step") if name in kwargs)]
+    start, end, step = (0, *given, 1) if len(given) == 1 else (*given, 1)[:3]
+    if type(step) is not int or step == 0 or not {type(start), type(end)} <= {int, Length}:
+        return None
+    across = end - start if step > 0 else start - end
+    count = across if abs(step) == 1 else -(-across // abs(step))
+    return (count if type(start) is int and start == 0 and step > 0 else larger(count, 0),)

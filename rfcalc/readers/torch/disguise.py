@@ -14,11 +14,12 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
 from rfcalc.core.lengths import Asked, Expression, Length, lose, watching
-from rfcalc.core.plainly import beyond, cut, numbers, parts_of
+from rfcalc.core.plainly import beyond, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
     COUNTS,
@@ -31,9 +32,13 @@ from rfcalc.readers.torch.asking import (
     VIEWS,
     Sizes,
     by_lengths,
+    by_values,
+    cut_axes,
+    cut_out,
     lengths_of,
     merges,
     picked,
+    pieces,
 )
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
@@ -90,15 +95,19 @@ class Disguise(TorchFunctionMode):
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
-        pieces = self._pieces(func, args)
-        self.watched.gives(len(self.recorder.steps), (*args, kwargs) if pieces is None else pieces)
+        lengths = self._cut(func, args)
+        self.watched.gives(len(self.recorder.steps), (*args, kwargs) if lengths is None else lengths)
         hanging = self._hanging((*args, kwargs), since)
-        if hanging is not None and func in FITTING and pieces is None:
+        if hanging is not None and func in FITTING and lengths is None:
             self._fits(func, args, hanging)
-        if hanging is not None and func in ASKING:
+        if hanging is not None and (func in ASKING or by_values(func, args, kwargs or {}, self._hangs)):
             lose(hanging)
+        if hanging is not None and lengths is None:
+            lengths = lengths_of(func, args, kwargs or {})
+            if func is torch.arange and lengths is not None:
+                self.watched.gives(len(self.recorder.steps), lengths)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
-        lengths = lengths_of(func, args, kwargs) if hanging is not None else None
+        given, named = args, kwargs or {}
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
@@ -113,11 +122,15 @@ class Disguise(TorchFunctionMode):
             self.watched.ran(since, len(self.recorder.steps))
         if hanging is not None:
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
+            if func is _T.__setitem__ and not self.blank(args[0]):
+                self.watched.hanging[memory_of(args[0])] = args[0], hanging
             for t in tensors((out,)):
                 if not self.blank(t):  # of a table, a part hangs on lengths, and the table does not
                     self.watched.hanging[id(t) if (memory := memory_of(t)) in fixed else memory] = t, hanging
-        if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in PIECES and any(map(self.blank, args)):
+        if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in PIECES and self._varies(args[0]):
             lose(Asked(len(self.recorder.steps), len(out)))
+            lengths = self._remembering(_T.shape.__get__, args[:1], {}, args[0].shape)
+            pieces(func, given, named, lengths, len(out))
         self.calling = None
         return out
 
@@ -136,7 +149,7 @@ class Disguise(TorchFunctionMode):
     def _varies(self, value: Any) -> bool:
         """Whether a tensor may have another size at other sizes of the input."""
         assert self.watched is not None
-        return isinstance(value, torch.Tensor) and (self.blank(value) or memory_of(value) in self.watched.hanging)
+        return isinstance(value, torch.Tensor) and (self.blank(value) or self._hangs(value) is not None)
 
     def _hanging(self, args: Any, since: int) -> Any:
         """The lengths that values hang on which an operator is given; None where there are none."""
@@ -156,22 +169,23 @@ class Disguise(TorchFunctionMode):
         found = self.watched.hanging.get(memory_of(t)) or self.watched.hanging.get(id(t))
         return None if found is None else found[1]
 
-    def _pieces(self, func: Any, args: Any) -> list[Any] | None:
-        """The lengths of what is cut out of a table by lengths; None where something else is done."""
-        if func is not _T.__getitem__ or self.blank(args[0]):
+    def _cut(self, func: Any, args: Any) -> tuple[Any, ...] | None:
+        """The lengths of what is cut out of a table by lengths, or out of what is made of lengths; None where something
+        else is done."""
+        if func not in PICKING or self.blank(args[0]):
             return None
         x, at = args[0], args[1] if isinstance(args[1], tuple) else (args[1],)
-        if any(isinstance(i, (list, torch.Tensor)) for i in at) or not any(map(by_lengths, at)):
+        if any(isinstance(i, (list, bool, torch.Tensor)) for i in at):
             return None
-        found: list[Any] = []
-        axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
-        for i in at:
-            if isinstance(i, slice) and by_lengths(i):
-                found.append(cut(i, x.shape[axis]))
-            elif type(i) is Length:
-                _ = i >= 0 and i < x.shape[axis]
-            axis += x.dim() - consumed if i is Ellipsis else i is not None
-        return found
+        tensor, lengths = self.made.get(id(x), (None, ()))
+        known = tensor is x
+        if not known and not any(map(by_lengths, at)):
+            if self._hangs(x) is not None:
+                for axis in cut_axes(at, x):
+                    lose(Asked(len(self.recorder.steps), x.shape[axis]))
+            return None
+        found = tuple(cut_out(at, lengths if known else tuple(x.shape)))
+        return found if func is _T.__getitem__ else None
 
     def _fits(self, func: Any, args: Any, hanging: Any) -> None:
         """Note that what is picked from a table by lengths lies in it: whether lengths are no larger than the table."""
@@ -179,6 +193,7 @@ class Disguise(TorchFunctionMode):
             return
         known = {length.made: length for length in parts_of(hanging)}
         counts = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
+        counts |= dict.fromkeys(n for n in args[1:2] if func is F.one_hot and type(n) is int and n > 0)
         _ = all(length <= n for n in counts for length in known.values())  # no more is asked behind what does not fit
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -21,6 +21,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rfcalc.core.fitting import as_fitting
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.dropped import attended
 from rfcalc.readers.torch.meta import ran, written_over
@@ -255,6 +256,8 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             func(*args, **kwargs)
             return args[0]
         self._counted(known, args, bare, named)
+        if known.name == "linear" and (found := self._as_if_fitting(*bare[:2])) is not None:
+            return found
         try:
             drawn = known.random and not _settled(known, args, kwargs)
             if known.written and not (known.views or drawn or known.reshapes):
@@ -270,6 +273,13 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(out, (list, tuple)) and originals:
             return type(out)([originals.get(id(t), t) for t in out]) if type(out) in (list, tuple) else out
         return out
+
+    def _as_if_fitting(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor | None:
+        """What a linear layer gives whose weights are for another number of features, where that is asked for."""
+        if (fitting := as_fitting()) is None or weight.dim() != 2 or not x.dim() or x.shape[-1] == weight.shape[1]:
+            return None
+        fitting.taken(len(self.steps))
+        return torch.empty(*x.shape[:-1], weight.shape[0], dtype=x.dtype, device=_META)
 
     def _bare(self, a: Any, known: KnownSchema, originals: dict[int, torch.Tensor]) -> Any:
         """An argument without data."""
