@@ -48,7 +48,7 @@ def other_answers(
     Raises:
         RfcalcError: there are too many.
     """
-    tried: set[tuple[int, int, bool, bool]] = set()
+    tried: set[tuple[int, int, bool, int]] = set()
     unasked = Following(following.network, following.rules, following.guards)
     image = first_of(base)
     for axis in range(base[image].rank) if following.checks else ():
@@ -71,7 +71,9 @@ def other_answers(
                 n = None
             if every and c.error.number >= UNKNOWN:
                 raise untold(called(network), f"what it makes of a length is not followed: {c.error.what}")
-            key = axis, c.error.number, n is not None, (c.first if n is None else n) > own
+            # of files, every class that the layers refuse is read: on another way it may be taken
+            which = c.first if n is None and called(network) != "code" else (c.first if n is None else n) > own
+            key = axis, c.error.number, n is not None, which
             if key in tried:
                 continue
             if len(tried) == MOST_ANSWERS:
