@@ -39,6 +39,7 @@ from rfcalc.readers.torch.asking import (
     merges,
     picked,
     pieces,
+    positions,
 )
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
@@ -96,7 +97,9 @@ class Disguise(TorchFunctionMode):
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
         lengths = self._cut(func, args)
-        self.watched.gives(len(self.recorder.steps), (*args, kwargs) if lengths is None else lengths)
+        self.watched.gives(
+            len(self.recorder.steps), (*args, kwargs) if lengths is None else (*positions(args[1]), *lengths)
+        )
         hanging = self._hanging((*args, kwargs), since)
         if hanging is not None and func in FITTING and lengths is None:
             self._fits(func, args, hanging)

@@ -19,7 +19,7 @@ from rfcalc.core.expressions import OPERATIONS
 from rfcalc.core.lengths import Condition, Expression, Length, lose, made_of, plain
 from rfcalc.readers.guards import raised
 from rfcalc.readers.torch.disguise import Disguise
-from rfcalc.readers.torch.recorder import Operation, tensors
+from rfcalc.readers.torch.recorder import Operation, memory_of, tensors
 
 ASSERTS = frozenset((torch._assert, torch._check))
 
@@ -110,7 +110,28 @@ class _Asking:
         self.asked: list[Condition] = []
 
     def shape(self, tensor: torch.Tensor) -> tuple[Any, ...]:
-        return self.disguise.lengths(tensor)
+        return tuple(tensor.shape) if self._is_fixed(tensor) else self.disguise.lengths(tensor)
+
+    def _is_fixed(self, tensor: torch.Tensor) -> bool:
+        """Whether no input, and no length, is in what a tensor was computed from: a table, that is left without data."""
+        steps, given, hanging = self.disguise.recorder.steps, self.disguise.given, self.disguise.watched
+        made: dict[int, list[Operation]] = {}
+        for step in steps:
+            for out in step.outs:
+                made.setdefault(id(out), []).append(step)
+        left, seen = [tensor], set()
+        while left:
+            one = left.pop()
+            memory = memory_of(one)
+            lengths = hanging is not None and (memory in hanging.hanging or id(one) in hanging.hanging)
+            if id(one) in given or lengths or memory in self.disguise.recorder.written:
+                return False
+            if id(one) not in seen:
+                seen.add(id(one))
+                left += [t for step in made.get(id(one), ()) for t in step.given]
+                if any(not step.given for step in made.get(id(one), ())):
+                    return False  # of sizes alone
+        return True
 
     def __call__(self, how: str, left: Any, right: Any) -> bool:
         holds = bool(OPERATIONS[how](plain(left), plain(right)))
