@@ -113,7 +113,7 @@ class _Asking:
         return tuple(tensor.shape) if self._is_fixed(tensor) else self.disguise.lengths(tensor)
 
     def _is_fixed(self, tensor: torch.Tensor) -> bool:
-        """Whether no input, and no length, is in what a tensor was computed from: a table, that is left without data."""
+        """Whether no input, and no length, is in what a tensor was computed from: a table that is left without data."""
         steps, given, hanging = self.disguise.recorder.steps, self.disguise.given, self.disguise.watched
         made: dict[int, list[Operation]] = {}
         for step in steps:
