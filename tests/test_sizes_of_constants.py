@@ -24,6 +24,11 @@ def caught(net: Any, y: Any, n: int) -> Any:
         return y
 
 
+def by_columns(y: Any) -> Any:
+    turned = y[..., None].permute(0, 3, 1, 2)
+    return turned.permute(0, 2, 3, 1)[..., 0][..., : turned.shape[3] // 2 + 1]
+
+
 def written(y: Any, at: slice) -> Any:
     table = torch.zeros(1, 8, LARGEST)
     table[..., at] = y
@@ -90,6 +95,7 @@ NOT_WRONG: dict[str, Step] = {
     "written into a table": lambda net, y, n: written(y, slice(None, n)),
     "written into its end": lambda net, y, n: written(y, slice(LARGEST - n, None)),
     "what stands in a table": lambda net, y, n: F.avg_pool1d(y, int(net.positions[0, min(n, 99)] // 90) + 1),
+    "views whose number differs": lambda net, y, n: by_columns(y),
     "an error": caught,
     "an error behind a table": caught_behind_a_table,
 }

@@ -64,6 +64,8 @@ def aligned(
     for reading in readings[1:]:
         model = _merged(model, reading, watched)[0]
     found = [_merged(model, reading, watched) for reading in readings]
+    if len({len(reading.shapes) for _, reading, _ in found}) > 1:  # views that stand for others in some of them only
+        raise Unfollowed(readings[0].network.nodes[-1].name, "the code has other views at other sizes")
     return [reading for _, reading, _ in found], model.steps, [places for _, _, places in found]
 
 
