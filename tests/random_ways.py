@@ -149,6 +149,77 @@ class Back(Part):
         return x + F.interpolate(y, size=x.shape[-2:])
 
 
+class Positions(Part):
+    """A table for a number of positions, of which as many are taken as there are."""
+
+    def forward(self, x: Any) -> Any:
+        n = x.shape[2 + self.axis]
+        table = torch.zeros(self.a, 1, device=x.device) if self.axis == 0 else torch.zeros(1, self.a, device=x.device)
+        return x + (table[:n] if self.b % 3 == 0 and self.axis == 0 else table)
+
+
+class Gridded(Part):
+    """Windows of a grid that is fixed, behind windows that are."""
+
+    def forward(self, x: Any) -> Any:
+        b, c, h, w = x.shape
+        k, side = self.a % 3 + 2, self.b % 4 + 3
+        y = x.view(b, c, h // k, k, w)
+        if self.b % 2:
+            y = y.reshape(b, c, side, -1, w)
+        return y.reshape(b, c, -1, w)
+
+
+class Together(Part):
+    def forward(self, x: Any) -> Any:
+        k = self.a % 3 + 2
+        y = F.interpolate(F.max_pool2d(x, k, ceil_mode=self.b % 2 == 0), scale_factor=k)
+        return torch.cat([x, y], 1)[:, ::2] if self.b % 3 else x + y
+
+
+class Mixed(Part):
+    """Rows are mixed by a table that fits one number of them; an einsum, or a product."""
+
+    def forward(self, x: Any) -> Any:
+        table = torch.zeros(self.a, 6, device=x.device)
+        if self.b % 2:
+            return torch.einsum("bchw,hk->bckw", x, table)
+        y = x.flatten(1, 2).transpose(1, 2) @ torch.zeros(CHANNELS * self.a, CHANNELS * 4, device=x.device)
+        return y.view(1, x.shape[3], CHANNELS, 4).permute(0, 2, 3, 1)
+
+
+class Mirrored(Part):
+    def forward(self, x: Any) -> Any:
+        mode = "reflect" if self.b % 2 else "circular"
+        return F.pad(x, (0, 0, self.a % 9, -x.shape[2] % (self.b % 7 + 2)), mode=mode)
+
+
+class Caught(Part):
+    """A statement refuses it, told by another one."""
+
+    def forward(self, x: Any) -> Any:
+        try:
+            for n in x.shape[2:]:
+                if n % (self.a % 4 + 2) == 1:
+                    raise KeyError(n)
+        except KeyError as error:
+            told = f"{x.shape} is refused"
+            if self.b % 2:
+                told += f": {error}"
+            raise ValueError(told) from error
+        return x
+
+
+class Forgiving(Part):
+    """It goes on where an operator refuses."""
+
+    def forward(self, x: Any) -> Any:
+        try:
+            return x + torch.zeros(self.a, device=x.device)
+        except RuntimeError:
+            return x[..., : self.b]
+
+
 class Last(Part):
     def forward(self, x: Any) -> Any:
         return self.conv(x)
@@ -158,6 +229,8 @@ KINDS = (
     *(Strided, Pooled, Windowed, Fitting, Padded, Nested, Until, Counted, Exact, Asserted, Merged, Back),
     *(Strided, Windowed, Nested),
 )
+
+REFUSING = (Positions, Gridded, Together, Mixed, Mirrored, Caught, Forgiving)
 
 
 class Compared(NamedTuple):
@@ -181,19 +254,40 @@ def module_of(seed: int) -> tuple[Any, tuple[int, int, int]]:
     return nn.Sequential(*parts, Last(0, 0, 0)), shape
 
 
-def compared(seed: int, largest: int = 100) -> Compared:
+def refusing_module_of(seed: int) -> tuple[Any, tuple[int, int, int]]:
+    """A module whose pieces take the shape that it is read at, and few others."""
+    random = Random(seed)
+    shape = (CHANNELS, random.choice((12, 24, 30)), random.choice((12, 18, 28)))
+    x = torch.empty(1, *shape, device="meta")
+    parts: list[Any] = []
+    for _ in range(random.randrange(2, 5)):
+        for _ in range(20):
+            kind = random.choice(KINDS + REFUSING * 3)
+            numbers = [random.choice((random.randrange(2, 30), *x.shape[2:])) for _ in range(2)]
+            part = kind(*numbers, random.randrange(2)).to("meta")
+            try:
+                y = part(x)
+            except (RuntimeError, ValueError, AssertionError, ZeroDivisionError):
+                continue
+            parts, x = [*parts, kind(*numbers, part.axis)], y
+            break
+    return nn.Sequential(*parts, Last(0, 0, 0)), shape
+
+
+def compared(seed: int, largest: int = 100, refusing: bool = False) -> Compared:
     """The sizes that are told of a random module against running it at each of them."""
-    module, shape = module_of(seed)
+    module, shape = (refusing_module_of if refusing else module_of)(seed)
     parts = ", ".join(f"{type(p).__name__}({p.a}, {p.b}, {p.axis})" for p in module) + f" at {shape}"
     try:
         found = rfcalc.sizes(module, shape)
     except RfcalcError as error:
         return Compared(False, "", parts, f"{error.what}: {error.why}")
     run = copy.deepcopy(module).to("meta").eval()
+    dims_read = found.inputs[0].dims  # others than the shape, where that does not run
     for axis, solved in enumerate(found.axes):
         (formula,) = found.output(axis).values()
         for n in range(1, largest + 1):
-            dims = list(shape)
+            dims = list(dims_read)
             dims[axis + 1] = n
             try:
                 with torch.no_grad():

@@ -89,6 +89,7 @@ NOT_WRONG: dict[str, Step] = {
     "numbers as positions of ones": lambda net, y, n: y + F.one_hot(torch.arange(n), LARGEST).float()[:, :8].T,
     "written into a table": lambda net, y, n: written(y, slice(None, n)),
     "written into its end": lambda net, y, n: written(y, slice(LARGEST - n, None)),
+    "what stands in a table": lambda net, y, n: F.avg_pool1d(y, int(net.positions[0, min(n, 99)] // 90) + 1),
     "an error": caught,
     "an error behind a table": caught_behind_a_table,
 }

@@ -43,6 +43,7 @@ class RfcalcError(Exception):
         )
         self.looking: Any = None  # a context in which what stands in the code's frames is looked up as the code saw it
         self.reached: int | None = None  # how many operators of code had run by then
+        self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that
         self.decided = False  # whether the last thing that a file asked of lengths says so
         self.asked: Any = None  # (target, input) where a file or code is not read with an input: as for `walk`
 

@@ -14,25 +14,21 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
-from rfcalc.core.expressions import OPERATIONS, even, times
+from rfcalc.core.expressions import OPERATIONS, Lost, Value, even, times
 from rfcalc.core.expressions import Asked as Asked
 from rfcalc.core.expressions import Condition as Condition
 from rfcalc.core.expressions import Expression as Expression
 from rfcalc.core.expressions import Given as Given
-from rfcalc.core.expressions import Lost as Lost
-from rfcalc.core.expressions import Value as Value
 from rfcalc.core.expressions import atoms as atoms
 from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written
 from rfcalc.core.messages import in_a_message
+from rfcalc.core.noticed import caller, noticed, where
 
 
 class Watched(NamedTuple):
@@ -48,12 +44,12 @@ class Watched(NamedTuple):
     places: dict[tuple[int, int], tuple[str, int]]  # of a map that was asked, and its axis: the node's name, and axis
     whole: list[Given]  # whether slices ended where their map does: one that takes everything leaves no trace
     standing: list[str]  # where a file asks: the operator that is being read; empty where code does
+    refusal: list[Condition]  # why it was refused, where that is known: conditions which all hold
     sized: bool = False  # whether only sizes are asked, so that what is given as a size is told as one
     as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
 
     def clear(self) -> None:
-        kept: tuple[Any, ...] = (self.conditions, self.given, self.lost, self.hanging, self.alive, self.maps)
-        for each in (*kept, self.places, self.whole, self.standing):
+        for each in (part for part in self if isinstance(part, (list, dict, set))):
             each.clear()
 
     def ran(self, since: int, until: int) -> None:
@@ -80,13 +76,18 @@ FLOATS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
-_noticing: ContextVar[list[tuple[FrameType, str]] | None] = ContextVar("noticing", default=None)
 
 
 @contextmanager
 def watched(framework: str = "torch", as_written: bool = False, sized: bool = False) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], [], framework, {}, set(), [], {}, [], [], sized, as_written)
+    with watched_again(Watched([], [], [], framework, {}, set(), [], {}, [], [], [], sized, as_written)) as found:
+        yield found
+
+
+@contextmanager
+def watched_again(found: Watched) -> Iterator[Watched]:
+    """What is made of a reading meanwhile is made as in the one that was watched."""
     token = _watching.set(found)
     try:
         yield found
@@ -102,24 +103,6 @@ def as_written() -> bool:
     """Whether what code does is told step by step: what comes to nothing at one size does not at others."""
     found = _watching.get()
     return found is not None and found.as_written
-
-
-@contextmanager
-def noticing() -> Iterator[list[tuple[FrameType, str]]]:
-    """Where code meanwhile made a plain number of a length ("int"), or looked one up among answers that it keeps
-    ("cache")."""
-    found: list[tuple[FrameType, str]] = []
-    token = _noticing.set(found)
-    try:
-        yield found
-    finally:
-        _noticing.reset(token)
-
-
-def noticed(frame: FrameType, what: str) -> None:
-    found = _noticing.get()
-    if found is not None:
-        found.append((frame, what))
 
 
 class Length:
@@ -202,7 +185,7 @@ class Length:
         return self
 
     def __int__(self) -> Any:
-        noticed(_caller(), "int")
+        noticed(caller(), "int")
         return _lose(plain(self), self)
 
     def __rdivmod__(self, other: Any) -> Any:
@@ -256,7 +239,7 @@ class Length:
         return bool(_compared("!=", self, 0))
 
     def __hash__(self) -> int:
-        noticed(_caller(), "cache")
+        noticed(caller(), "cache")
         return int(_lose(hash(self.value), self))
 
     def __reduce__(self) -> Any:
@@ -306,7 +289,7 @@ class Share:
         return Length(rounding(_float(self)), Expression(how, *map(made_of, self.parts)))
 
     def __int__(self) -> Any:
-        noticed(_caller(), "int")
+        noticed(caller(), "int")
         return _lose(int(_float(self)), self)
 
     def __neg__(self) -> Any:
@@ -405,6 +388,9 @@ def plain(value: Any) -> Any:
     return value.value if type(value) is Length else value
 
 
+_NOTHING = {("*", int, 1), ("//", int, 1), ("+", int, 0), ("-", int, 0)}  # what leaves a length as it is
+
+
 def _computed(how: str, left: Any, right: Any) -> Any:
     if how in ("//", "%"):
         _divides(right)
@@ -415,6 +401,10 @@ def _computed(how: str, left: Any, right: Any) -> Any:
         if not isinstance(other, (int, float, complex)):
             return NotImplemented
         return _lose(OPERATIONS[how](plain(left), _unfollowed(right)), left, right)
+    if (how, type(right), right if type(right) is int else None) in _NOTHING:
+        return left
+    if (how, type(left), left if type(left) is int else None) in _NOTHING and how in "+*":
+        return right
     return Length(OPERATIONS[how](plain(left), plain(right)), Expression(how, made_of(left), made_of(right)))
 
 
@@ -442,25 +432,15 @@ def _note(asked: Expression, holds: bool) -> None:
         watched.conditions.append(Condition(_where(), asked, holds))
 
 
-def _caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(others):
-        frame = frame.f_back
-    return frame
-
-
 def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
     watched = watching()
-    if watched is not None and watched.standing:
-        return watched.standing[-1]
-    frame = _caller(others)
-    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+    return watched.standing[-1] if watched is not None and watched.standing else where(others)
 
 
 def _lose(value: Any, *parts: Any) -> Any:
     """Note that something is made of lengths that is not followed further, unless the framework itself does it."""
     watched = watching()
-    if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
+    if watched is not None and not caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         made: Value = None
         for part in parts:
             both = part.parts if type(part) is Share else (part, None)
@@ -479,7 +459,7 @@ def _losing(kind: type, base: type, name: str) -> None:
     own: Any = {"__pow__": pow, "__rpow__": lambda a, b: pow(b, a)}.get(name) or getattr(base, name)
 
     def lose(self: Any, *args: Any) -> Any:
-        if name in ("__format__", "__repr__", "__str__") and in_a_message(_caller()):
+        if name in ("__format__", "__repr__", "__str__") and in_a_message(caller()):
             return own(self.value, *args)
         _lose(None, self, *args)  # before it: an error that it raises may be caught
         return own(self.value, *map(_unfollowed, args))

@@ -22,6 +22,9 @@ def _messages(path: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         return []
     found: list[ast.AST | None] = []
     for node in ast.walk(tree):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(block, list) and block and isinstance(block[-1], ast.Raise):
+                found += _put_together(block[:-1]) or ()
         if isinstance(node, ast.Raise):
             found.append(node.exc)
         elif isinstance(node, ast.Assert):
@@ -35,6 +38,24 @@ def _messages(path: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
                 found.append(node.value)
     nodes: list[Any] = [node for node in found if node is not None]
     return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in nodes]
+
+
+def _put_together(block: list[ast.stmt]) -> list[ast.AST] | None:
+    """The texts that statements before a `raise` put into names of their own; None where they do anything else."""
+    found: list[ast.AST] = []
+    for statement in block:
+        if isinstance(statement, ast.If):
+            parts = _put_together(statement.body), _put_together(statement.orelse)
+        elif isinstance(statement, (ast.Assign, ast.AugAssign)):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            own = all(isinstance(target, ast.Name) for target in targets)
+            parts = ([n for n in ast.walk(statement.value) if isinstance(n, ast.JoinedStr)] if own else None, [])
+        else:
+            return None
+        if parts[0] is None or parts[1] is None:
+            return None
+        found += [*parts[0], *parts[1]]
+    return found
 
 
 def in_a_message(frame: FrameType) -> bool:

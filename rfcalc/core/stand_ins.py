@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rfcalc.core.lengths import Expression, Length, Share, made_of, noticing, plain
+from rfcalc.core.lengths import Expression, Length, Share, made_of, plain
+from rfcalc.core.noticed import noticing
 
 Names = dict[str, Any]
 _known: dict[tuple[int, str], tuple[Names, Any]] = {}  # by the namespace and the name: what stands in for it

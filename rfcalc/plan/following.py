@@ -280,7 +280,7 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
         found = rules[position] = []
         for path in values[0]:
             told = [v[path] for v in values]
-            if len(set(told)) > 1:
+            if len(set(told)) > 1 and path[0] != "channel":  # which axis holds them is no length: as in the first one
                 rule = told_by.of_call(position, told) if told_by is not None else None
                 if watched and rule is None and len(sources) == 1:
                     rule = _viewed(told, position, sources[0], readings)

@@ -22,11 +22,13 @@ from rfcalc.plan.unseen import Piece, Unclear, unseen_told
 
 
 class Way(NamedTuple):
-    """A way through code along one axis: its layers, inputs that take it, the sizes that do."""
+    """A way through code along one axis: its layers, inputs that take it, the sizes that do; where it ends, if that is
+    where the code is refused, so that its layers are those up to there."""
 
     following: Following
     inputs: tuple[Shape, ...]
     found: tuple[Class, ...]
+    ends: str = ""
 
 
 def given_back(way: Way) -> tuple[int, ...]:
@@ -72,6 +74,18 @@ class _Way(Sizes):
         return axis
 
 
+def _ended(way: Way) -> Refused:
+    """The smallest size of a way that ends where code is refused, and why it is."""
+    least = min(way.found, key=lambda c: c.first)
+    error = least.error
+    assert error is not None
+    why = (error.why or error.what).split("\n")[0]
+    if ", line " in way.ends:
+        why += f" ({way.ends})"
+    module = (error.where or "").partition(" at ")[2] or error.where or way.following.network.name or "the code"
+    return Refused(least.first, module, why, classes_told(way.found), why)
+
+
 class _Shapes(NamedTuple):
     shapes: tuple[Shape, ...]
 
@@ -88,7 +102,8 @@ class SizesOfWays(Sizes):
         self, network: Network, inputs: Sequence[Shape], near: Sequence[int] | None, *,
         target: str, assumptions: Sequence[str], ways: Sequence[Sequence[Way]],
     ) -> None:  # fmt: skip
-        self.ways = [[_Way(way, axis) for way in found] for axis, found in enumerate(ways)]
+        self.ways = [[_Way(way, axis) for way in found if not way.ends] for axis, found in enumerate(ways)]
+        self.ending = [[way for way in found if way.ends] for found in ways]
         following = Following(network, {})
         super().__init__(network, inputs, near, target=target, assumptions=assumptions, following=following)
 
@@ -102,6 +117,7 @@ class SizesOfWays(Sizes):
                 for way in ways
                 for c in way.way.found
             ]
+            found += [c for way in self.ending[axis] for c in way.found]
             axes.append(Axis(axis, congruence(found), tuple(sorted(found, key=lambda c: (c.first, c.modulus)))))
         self.axes = tuple(axes)
         shapes = forward(self.network, self.inputs).shapes
@@ -115,15 +131,22 @@ class SizesOfWays(Sizes):
         """Each node that refuses sizes of an axis, on any way, with the smallest one; first those without a largest."""
         found: dict[str, Refused] = {}
         refusing: dict[str, list[Class]] = {}
+        told: list[tuple[str, Refused]] = []  # with what is one in all ways: the node, or where the code is refused
         for way in self.ways[axis]:
             network = way.following.network
             for c in way.axes[axis].found:
                 if c.position is not None:
                     refusing.setdefault(network.nodes[c.position - network.arity].name, []).append(c)
-            for r in way.refused(axis):
-                found[r.node] = min(found.get(r.node, r), r, key=lambda x: x.size)
-        told = [r._replace(sizes=classes_told(refusing[node])) for node, r in found.items()]
-        return tuple(sorted(told, key=lambda r: (all(c.last is not None for c in refusing[r.node]), r)))
+            told += [(r.node, r) for r in way.refused(axis)]
+        for ending in self.ending[axis]:
+            r = _ended(ending)
+            told.append((f"{r.node}, {ending.ends}", r))
+            refusing.setdefault(told[-1][0], []).extend(ending.found)
+        for place, r in told:
+            found[place] = min(found.get(place, r), r, key=lambda x: x.size)
+        endless = {place: all(c.last is not None for c in refusing[place]) for place in found}
+        places = sorted(found, key=lambda place: (endless[place], found[place]))
+        return tuple([found[place]._replace(sizes=classes_told(refusing[place])) for place in places])
 
     def unseen(self, axis: int) -> dict[str, str | None]:
         """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""

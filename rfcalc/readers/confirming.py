@@ -172,9 +172,17 @@ def _layers(found: Following, network: Network, shapes: Sequence[Shape]) -> list
 
 
 def explained(
-    what: str, base: Sequence[Shape], guards: Sequence[Guard], taken: Sequence[Sequence[Shape]], refused: Refused
+    what: str,
+    base: Sequence[Shape],
+    guards: Sequence[Guard],
+    taken: Sequence[Sequence[Shape]],
+    refused: Refused,
+    every: bool = False,
 ) -> None:
     """Refuse to tell where code refuses sizes for a reason that is not followed: what layers do there was not seen.
+
+    Args:
+        every: whether other sizes of each axis must have been read, where there are no conditions, too.
 
     Raises:
         RfcalcError: a refusal has no condition that explains it, or conditions let sizes of an axis pass, none of which
@@ -185,7 +193,7 @@ def explained(
             size = ", ".join(map(str, inputs))
             raise untold(what, f"the {what} refuses {size} by a condition that is not followed: {brief(error)}")
     image = first_of(base)
-    for axis in range(base[image].rank) if guards else ():
+    for axis in range(base[image].rank) if guards or every else ():
         own = base[image].spatial[axis]
         if any(i[image].spatial[axis] != own for i in taken):
             continue
@@ -193,7 +201,7 @@ def explained(
             inputs = [with_size(x, axis, n) if axis < x.rank else x for x in base]
             if n != own and all(passes(g, inputs) for g in guards):
                 why = f"the {what} was read at {own} only of axis {axis}, and its own conditions let {n} pass"
-                raise untold(what, f"{why}: {brief(refused[0][1])}")
+                raise untold(what, ": ".join([why, *[brief(error) for _, error in refused[:1]]]))
 
 
 def longer(base: Sequence[Shape], deltas: Sequence[int], guards: Sequence[Guard] = (), step: int = 1) -> list[Shape]:

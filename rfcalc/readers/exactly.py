@@ -80,7 +80,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                 else:
                     refused.append((inputs, read))
     try:
-        explained(called(network), base, guards, [i for i, _ in taken], refused)
+        what = called(network)
+        explained(what, base, guards, [i for i, _ in taken], refused, every=what == "code")
         for _ in range(MOST_TURNS):
             fitted = [(i, target.fitted[dims_of(i)]) for i, _ in refused if dims_of(i) in target.fitted]
             mine = [r for _, r in taken + fitted]

@@ -57,7 +57,7 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         try:
             following, told = followed(target, found, few=True)
         except RfcalcError as unfollowed:
-            from rfcalc.readers.ways import sizes_of_ways
+            from rfcalc.readers.by_ways import sizes_of_ways
 
             return sizes_of_ways(target, found, shapes, near_, assumptions, unfollowed)
         assumptions = (*assumptions, *told)

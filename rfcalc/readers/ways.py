@@ -12,16 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError, UnknownSize, plural
+from rfcalc.core.errors import RfcalcError, UnknownSize
 from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
-from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.aligning import Reading, Unfollowed, plan
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back, parted, turns
+from rfcalc.plan.sizes_of_ways import Way, given_back, parted
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
+from rfcalc.readers.parts import LARGE, ends, gives, holds, ran, size_at, spread_of, without
 from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
@@ -30,6 +31,7 @@ MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
 ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
 MOST_OF_WAY = 12
+MOST_REFUSED = 24  # sizes of an axis whose refusal says nothing of others
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
 CONFIRMED = 3  # further readings of each way
 MOST_UNREAD = 6  # classes of sizes of a way, none of which was read, one of each of which is
@@ -37,45 +39,7 @@ MOST_FAR = 8192  # a size that takes a way of its own
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
 FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
-LARGE = 700
 AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
-
-
-def ways(target: Any, first: Target, base: Sequence[Shape]) -> tuple[list[list[Way]], int]:
-    """The ways of every axis, and how many readings it took.
-
-    Raises:
-        RfcalcError: what the code asks is not followed; the message says where.
-    """
-    found: list[_Ways] = []
-    told = []
-    for axis in range(base[0].rank):
-        like = next((ways for ways in found if ways.size == base[0].spatial[axis]), None)
-        found.append(_Ways(target, first, base, axis, like))
-        told.append(found[-1].all())
-    return told, sum(ways.count for ways in found)
-
-
-def sizes_of_ways(
-    target: Any, first: Target, inputs: Sequence[Shape], near: Sequence[int] | None, assumptions: Sequence[str],
-    unfollowed: RfcalcError,
-) -> SizesOfWays:  # fmt: skip
-    """The valid sizes of code, whose one way that was followed does not hold at all sizes.
-
-    Raises:
-        RfcalcError: `unfollowed`, or what more is known of why.
-    """
-    network = first.network
-    if not hasattr(network.source, "sizes_asked"):  # no code
-        raise unfollowed
-    try:
-        found, count = ways(target, first, inputs)
-    except Undecided as undecided:
-        raise untold(called(network), str(undecided)) from None
-    several = plural(max(map(len, found)), "way")
-    told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
-    told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
-    return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)
 
 
 class Left(NamedTuple):
@@ -87,14 +51,14 @@ class Left(NamedTuple):
     error: RfcalcError | None = None
 
 
-class _Ways:
+class Ways:
     """The ways along one axis, the others as they are.
 
     Args:
         like: those of an axis that is as long: its sizes are tried first, and what turns out alike is confirmed once.
     """
 
-    def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: _Ways | None) -> None:
+    def __init__(self, target: Any, first: Target, base: Sequence[Shape], axis: int, like: Ways | None) -> None:
         self.target, self.network, self.base, self.axis = target, first.network, base, axis
         self.what = called(first.network)
         size, rank = int(base[0].spatial[axis]), base[0].rank
@@ -102,6 +66,9 @@ class _Ways:
         self.varied = [(i, axis) for i, x in enumerate(base) if x.rank == rank and x.spatial[axis] == size]
         self.known: dict[int, Reading | RfcalcError] = {}
         self.asked: dict[int, Watched] = {}
+        self.ran: dict[int, Reading | None] = {}  # what ran at sizes that are refused
+        self.refused_alone = 0
+        self.nodes: Any = None  # those that sizes must have to be told together, if any
         self.left = [Left(EVERY)]
         self.followed: dict[tuple[int, ...], Following] = {}
         self.telling: dict[Any, list[int]] = {}  # by way: sizes of which its rules were told
@@ -131,14 +98,29 @@ class _Ways:
             self.asked[n] = asked
         return self.known[n]
 
+    def told(self, n: int) -> Reading | None:
+        """What was read at a size; where it is refused by conditions that are known, what ran by then."""
+        known = self.read(n)
+        if isinstance(known, RfcalcError) and n not in self.ran:
+            self.ran[n] = ran(known, self.asked[n], self.inputs(n))
+        return known if isinstance(known, Reading) else self.ran[n]
+
+    def heard(self, n: int) -> Watched:
+        """What code asked at a size, up to what refused it."""
+        asked = self.asked[n]
+        return asked._replace(conditions=[*asked.conditions, *asked.refusal])
+
     def way(self, n: int) -> tuple[Any, ...]:
-        return tuple([(c.where, c.holds, written(c.asked)) for c in self.asked[n].conditions])
+        return tuple([(c.where, c.holds, written(c.asked)) for c in self.heard(n).conditions])
 
     def takes(self, n: int, way: tuple[Any, ...]) -> bool:
-        return isinstance(self.read(n), Reading) and self.way(n) == way
+        self.read(n)
+        if self.way(n) != way or (told := self.told(n)) is None:
+            return False
+        return self.nodes is None or plan(told.network) == self.nodes
 
     def is_left(self, n: int) -> bool:
-        return any(_holds(left.part, n) for left in self.left)
+        return any(holds(left.part, n) for left in self.left)
 
     def all(self) -> list[Way]:
         found: list[Way] = []
@@ -146,7 +128,7 @@ class _Ways:
             if len(found) > MOST_WAYS:
                 raise untold(self.what, f"it takes more than {MOST_WAYS} ways")
             n = self._first()
-            least = min([_size(part, part.values.first) for part, *_ in self.left if _holds(part, n)])
+            least = min([size_at(part, part.values.first) for part, *_ in self.left if holds(part, n)])
             if least > MOST_FAR:
                 raise untold(self.what, f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
@@ -167,25 +149,47 @@ class _Ways:
                 taken.setdefault(self.way(n), []).append(n)
         if taken:
             return max(taken.values(), key=len)[0]
-        return min([_size(left.part, left.part.values.first) for left in self.left])
+        return min([size_at(left.part, left.part.values.first) for left in self.left])
 
     def _refusing(self, n: int) -> Way:
-        """The sizes that are left with one that is refused, as a way before says it, and why."""
-        mine = next(left for left in self.left if _holds(left.part, n))
+        """The sizes that are left with one that is refused: as a way before says it; else all that come to its refusal
+        by the same answers, and meet its conditions; else this one alone."""
+        try:
+            return self._as_told(n)
+        except RfcalcError:
+            error = self.known[n]
+            assert isinstance(error, RfcalcError)
+            if error.ran is None or self.count >= MOST_READ:
+                raise
+            if self.told(n) is not None:
+                with suppress(RfcalcError, Undecided):
+                    return self._next(n)
+            self.refused_alone += 1
+            if self.refused_alone > MOST_REFUSED:
+                raise
+            return self._alone(n)
+
+    def _as_told(self, n: int) -> Way:
+        """The same, as a way before says it, and why.
+
+        Raises:
+            RfcalcError: none does.
+        """
+        mine = next(left for left in self.left if holds(left.part, n))
         error = self.known[n]
         assert isinstance(error, RfcalcError)
         if mine.way is None or mine.error is None:
             for more in FURTHER:
-                other = _size(mine.part, mine.part.values.first + more)
-                if _holds(mine.part, other) and not isinstance(self.read(other), RfcalcError):
+                other = size_at(mine.part, mine.part.values.first + more)
+                if holds(mine.part, other) and not isinstance(self.read(other), RfcalcError):
                     return self._next(other)
             size = self.inputs(n)[0]
             raise untold(self.what, f"{size} is refused by a condition that is not followed: {brief(error)}")
         alike = [left for left in self.left if left.way is mine.way and left.position == mine.position]
         multiples = [times * self.size // 2 for times in MULTIPLES]
-        tried = dict.fromkeys((n, *_spread([left.part for left in alike]), *multiples))
+        tried = dict.fromkeys((n, *spread_of([left.part for left in alike]), *multiples))
         for other in tried:
-            if any(_holds(left.part, other) for left in alike):
+            if any(holds(left.part, other) for left in alike):
                 refused = self.read(other)
                 if not isinstance(refused, RfcalcError):
                     return self._next(other)
@@ -204,9 +208,23 @@ class _Ways:
                 raise untold(self.what, f"it refuses {size} later than its layers do: {brief(error)}", name)
 
     def _next(self, n: int) -> Way:
-        """The way that a size takes, with the sizes that take it and run."""
+        """The way that a size takes, with the sizes that take it and run: told with those that told this way before,
+        and did not say what it does here; else by those that are left (windows where there was one); else by those that
+        have the same nodes."""
+        before = self.telling.get(self.way(n), ())
+        for group in (before, ()) if before else ((),):
+            with suppress(RfcalcError):
+                return self._next_with(n, group)
+        read = self.told(n)
+        assert read is not None
+        try:
+            self.nodes = plan(read.network)
+            return self._next_with(n, ())
+        finally:
+            self.nodes = None
+
+    def _next_with(self, n: int, before: Sequence[int]) -> Way:
         mine = self.way(n)
-        before = self.telling.get(mine, ())  # its rules do not say what it does here
         mirrored = len(self.like.telling[way]) if self.like is not None and (way := self._mirrored(n)) else 0
         enough = max(ENOUGH, mirrored, len(before) + 1)
         group = self._gathered([*before, n], enough)
@@ -232,7 +250,7 @@ class _Ways:
             if len(more) == len(group) or len(more) > MOST_OF_WAY:
                 raise untold(self.what, why)
             group = more
-        if not any(_holds(Part(*c[:3]), n) for c in taking):
+        if not any(holds(Part(*c[:3]), n) for c in taking):
             raise untold(self.what, f"its way at {self.inputs(n)[0]} is not followed")
         self.telling[mine] = group
         return self._taken(n, following, found, taking)
@@ -245,24 +263,35 @@ class _Ways:
             number = c.error.number if isinstance(c.error, OtherWay) else -1
             if number >= len(mine) and number not in tried:
                 tried.add(number)
-                known = [n for n in self.known if _holds(Part(*c[:3]), n)]
+                known = [n for n in self.known if holds(Part(*c[:3]), n)]
                 for n in known or [c.first]:
                     if n not in group and self.takes(n, mine):
                         return n
         return None
 
     def _taken(self, n: int, following: Following, found: Sequence[Class], taking: Sequence[Class]) -> Way:
-        way = Way(following, tuple(self.inputs(n)), tuple(taking))
+        error = self.known[n]
         self.taking.setdefault(self.way(n), set()).update(m for c in taking for m in c.sizes(COMPARED))
-        self.left = self._still([c for c in found if c not in taking], way)
+        if isinstance(error, RfcalcError):  # all of them come to where it is refused
+            taking = [c._replace(shapes=(), error=error) for c in taking]
+        way = Way(following, tuple(self.inputs(n)), tuple(taking), ends(self.known[n], self.asked[n]))
+        others = [c for c in found if c.error is not None]
+        self.left = self._before(others) if way.ends else self._still(others, way)
         return way
+
+    def _before(self, others: Sequence[Class]) -> list[Left]:
+        """Sizes of which no more is known than before."""
+        known = [next(left for left in self.left if holds(left.part, c.first)) for c in others]
+        return [left._replace(part=Part(*c[:3])) for left, c in zip(known, others, strict=True)]
 
     def _gathered(self, group: list[int], enough: int) -> list[int]:
         """More sizes that take the way of a group: those that were read; those that its rules, as far as they are
         known, do not say to take another one; where these are too few, those where maps are as they were, and others.
         """
         mine = self.way(group[0])
-        group = [*group, *(n for n in self.known if n not in group and self.takes(n, mine))][: max(enough, len(group))]
+        apart = () if any(n in group for n in self.telling.get(mine, ())) else self.telling.get(mine, ())
+        known = [n for n in self.known if n not in group and n not in apart and self.takes(n, mine)]
+        group = [*group, *known][: max(enough, len(group))]
         alike: list[int] = []
         others: list[int] = []
         missed = 0
@@ -318,7 +347,7 @@ class _Ways:
             if isinstance(c.error, OtherWay) and c.error.number not in refusing:
                 number = c.error.number
                 alike = [x for x in others if isinstance(x.error, OtherWay) and x.error.number == number]
-                n = next((n for n in self.known if any(_holds(Part(*x[:3]), n) for x in alike)), c.first)
+                n = next((n for n in self.known if any(holds(Part(*x[:3]), n) for x in alike)), c.first)
                 refusing[number] = self._refused_by(number, way, [Part(*x[:3]) for x in alike], n)
             if isinstance(c.error, OtherWay) and refusing[c.error.number] is None and (left := self._layers(way, c)):
                 found += left
@@ -327,8 +356,7 @@ class _Ways:
             if by is not None:
                 found.append(Left(Part(*c[:3]), by, c.position, c.error))
             else:
-                before = next(left for left in self.left if _holds(left.part, c.first))
-                found.append(before._replace(part=Part(*c[:3])))
+                found += self._before([c])
         return found
 
     def _refused_by(self, number: int, way: Way, parts: Sequence[Part], n: int) -> Way | None:
@@ -338,7 +366,7 @@ class _Ways:
         if number >= len(taken):  # a number that it computes, which is no question
             return None
         found: list[Any] = []
-        for m in dict.fromkeys((n, *_spread(parts))):
+        for m in dict.fromkeys((n, *spread_of(parts))):
             refused = self.read(m)
             asked = self.asked[m].conditions
             if not (isinstance(refused, RfcalcError) and raised(refused)) or parted(taken, asked) != number:
@@ -370,10 +398,10 @@ class _Ways:
         return []
 
     def _followed(self, group: Sequence[int]) -> Following:
-        readings: Any = [self.known[n] for n in group]
+        readings: Any = [self.told(n) for n in group]
         try:
             if tuple(group) not in self.followed:
-                found = follow(readings, [self.asked[n] for n in group])
+                found = follow(readings, [self.heard(n) for n in group])
                 found.checks = found.questions  # what is no question must hold of a way, too
                 self.followed[tuple(group)] = found
             return self.followed[tuple(group)]
@@ -396,12 +424,18 @@ class _Ways:
         return classes(following.network, self.base, self.varied, among=among, **more)
 
     def _alone(self, n: int) -> Way:
-        """A size that takes a way of its own."""
+        """A size that takes a way of its own, or is refused."""
         read = self.known[n]
-        assert isinstance(read, Reading)
-        following = Following(read.network, {})
         one = Part(1, n, Range(0, 0))
-        self.left = [left._replace(part=part) for left in self.left for part in _without(left.part, n)]
+        self.left = [left._replace(part=part) for left in self.left for part in without(left.part, n)]
+        if isinstance(read, RfcalcError):
+            return Way(
+                Following(self.network, {}),
+                tuple(self.inputs(n)),
+                (Class(*one, (), None, read),),
+                ends(self.known[n], self.asked[n]),
+            )
+        following = Following(read.network, {})
         return Way(following, tuple(self.inputs(n)), tuple(self._solved(following, self._made(following, n), [one])))
 
     def _wrong(
@@ -411,18 +445,21 @@ class _Ways:
         mine = self.way(group[0])
         read_before = [n for n in self.known if n in group or self.is_left(n)]
         for n in dict.fromkeys((*read_before, *self._confirming(group[0], taking))):
-            why = self._differs(n, following, made)
-            if why and (n in group or self.takes(n, mine) or any(_holds(Part(*c[:3]), n) for c in taking)):
+            why = self._differs(n, following, made, group[0])
+            if why and (n in group or self.takes(n, mine) or any(holds(Part(*c[:3]), n) for c in taking)):
                 return n, why  # else it is left for the way that it takes
         return None
 
-    def _differs(self, n: int, following: Following, made: Shaped) -> str:
-        """What a size does that was not told of it; empty where it does as it was told."""
+    def _differs(self, n: int, following: Following, made: Shaped, of: int) -> str:
+        """What a size does that was not told of it, by the way of another one; empty where it does as it was told."""
         read = self.read(n)
         told = predicted(following, self.inputs(n), made)
+        if isinstance(refused := self.known[of], RfcalcError):
+            alike = isinstance(told, list) == self.takes(n, self.way(of))
+            return "" if alike else f"{self.inputs(n)[0]} is not refused as it is told: {brief(refused)}"
         if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
             return ""
-        if isinstance(told, list) and isinstance(read, Reading) and _alike(following, told, read):
+        if isinstance(told, list) and isinstance(read, Reading) and gives(following, told, read):
             return ""
         said = told.what if isinstance(told, RfcalcError) else "it is taken"
         does = brief(read) if isinstance(read, RfcalcError) else "it is taken"
@@ -435,10 +472,10 @@ class _Ways:
         known = self.like.taking[way] if self.like is not None and way else None
         alike = known is not None and known == {m for c in taking for m in c.sizes(COMPARED)}
         parts = [Part(*c[:3]) for c in taking]
-        found = _spread(parts)[: 1 if alike else CONFIRMED]
-        unread = [p for p in parts if not any(_holds(p, m) for m in (*self.known, *found))]
+        found = spread_of(parts)[: 1 if alike else CONFIRMED]
+        unread = [p for p in parts if not any(holds(p, m) for m in (*self.known, *found))]
         apart = max(1, len(unread) // MOST_UNREAD)
-        return [*found, *(() if alike else [_size(p, p.values.first) for p in unread[::apart]][:MOST_UNREAD])]
+        return [*found, *(() if alike else [size_at(p, p.values.first) for p in unread[::apart]][:MOST_UNREAD])]
 
     def _mirrored(self, n: int) -> Any:
         """The way of which this size tells along an axis that is like this one; None if there is none."""
@@ -452,55 +489,9 @@ class _Ways:
         like = self.like.telling[way] if self.like is not None and way else ()
         far = [times * n + more for times, more in FAR if n < LARGE]
         near = [other for more in AROUND for other in (n - more, n + more)]
-        mine = next((left.part for left in self.left if _holds(left.part, n)), EVERY)
+        mine = next((left.part for left in self.left if holds(left.part, n)), EVERY)
         t = (n - mine.rest) // mine.modulus
-        part = [_size(mine, t + more) for k in FURTHER for more in (k, -k) if _holds(mine, _size(mine, t + more))]
+        part = [size_at(mine, t + more) for k in FURTHER for more in (k, -k) if holds(mine, size_at(mine, t + more))]
         for other in dict.fromkeys((*like, *near[:1], *far, *near[1:4], *part[:8], *near[4:])):
             if other > 0 and other != n and self.is_left(other):
                 yield other
-
-
-def _alike(following: Following, told: Sequence[Shape], read: Reading) -> bool:
-    """Whether a reading gives the outputs that were told."""
-    if len(following.network.outputs) != len(read.network.outputs):
-        return False
-    outputs = zip(following.network.outputs, read.network.outputs, strict=True)
-    return all(
-        told[following.network.position(a)].dims == read.shapes[read.network.position(b)].dims for a, b in outputs
-    )
-
-
-def _holds(part: Part, n: int) -> bool:
-    t, rest = divmod(n - part.rest, part.modulus)
-    return not rest and t >= part.values.first and (part.values.last is None or t <= part.values.last)
-
-
-def _size(part: Part, t: int) -> int:
-    return part.modulus * t + part.rest
-
-
-def _spread(parts: Sequence[Part]) -> list[int]:
-    """Sizes of several parts: the least, the greatest (one far away, where there is none), and others between."""
-    order = sorted(parts, key=lambda p: _size(p, p.values.first))
-    far = [max(p.values.first + turns(p.modulus), LARGE // p.modulus) for p in order]
-    ends = [_size(p, t if p.values.last is None else p.values.last) for p, t in zip(order, far, strict=True)]
-    if not order:
-        return []
-    middle = order[len(order) // 2]
-    quarter = ends[len(order) // 4]
-    return [
-        *dict.fromkeys((_size(middle, middle.values.first), max(ends), _size(order[0], order[0].values.first), quarter))
-    ]
-
-
-def _without(part: Part, n: int) -> Iterator[Part]:
-    """Sizes without one of them."""
-    if not _holds(part, n):
-        yield part
-        return
-    t = (n - part.rest) // part.modulus
-    first, last = part.values
-    if first < t:
-        yield part._replace(values=Range(first, t - 1))
-    if last is None or t < last:
-        yield part._replace(values=Range(t + 1, last))

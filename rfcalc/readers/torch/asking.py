@@ -157,6 +157,11 @@ def picked(func: Any, args: Any, table: torch.Tensor) -> Iterator[int]:
         yield from table.shape
 
 
+def positions(at: Any) -> list[Any]:
+    """The lengths that pick one position."""
+    return [i for i in (at if isinstance(at, tuple) else (at,)) if type(i) is Length]
+
+
 def cut_axes(at: Any, x: torch.Tensor) -> Iterator[int]:
     """The axes that slices may cut, and of which positions behind the first one are picked."""
     axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)

@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Expression, Length, lose, made_of, watching
+from rfcalc.core.lengths import Asked, Expression, Length, lose, watching
 from rfcalc.core.plainly import beyond, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
@@ -39,6 +39,7 @@ from rfcalc.readers.torch.asking import (
     merges,
     picked,
     pieces,
+    positions,
 )
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
@@ -49,7 +50,7 @@ RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 class Disguise(TorchFunctionMode):
     """What is asked of a tensor without data in Python, before it reaches an operator."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, caught: Callable[[Disguise], None]) -> None:
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
@@ -58,6 +59,11 @@ class Disguise(TorchFunctionMode):
         self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
         self._frames: dict[int, FrameType] = {}  # of the call before
         self.made: dict[int, tuple[torch.Tensor, tuple[Any, ...]]] = {}  # by identity: made of these lengths
+        self.calling: tuple[Any, Any, Any] | None = (
+            None  # the call that is running, or was refused, as the code made it
+        )
+        self.outer = sys.exc_info()[1]  # what was being handled when the code was called
+        self.caught = caught  # what is called where the code goes on although one was refused
         self.watched = watching()
         if self.watched is not None:
             self.watched.clear()  # a module that is run once more
@@ -83,11 +89,17 @@ class Disguise(TorchFunctionMode):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
         if self.watched is None:
             return self._called(func, args, kwargs)
+        self.goes_on()
+        if func is torch.einsum and args and isinstance(args[0], str):
+            self.joined(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
+        self.calling = func, args, kwargs
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
         lengths = self._cut(func, args)
-        self.watched.gives(len(self.recorder.steps), (*args, kwargs) if lengths is None else lengths)
+        self.watched.gives(
+            len(self.recorder.steps), (*args, kwargs) if lengths is None else (*positions(args[1]), *lengths)
+        )
         hanging = self._hanging((*args, kwargs), since)
         if hanging is not None and func in FITTING and lengths is None:
             self._fits(func, args, hanging)
@@ -102,8 +114,8 @@ class Disguise(TorchFunctionMode):
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
-        except Exception as error:  # which the code may catch: it goes on by what the shapes were
-            self.refused(error, args, hanging)
+        except Exception as error:  # whether lengths are why, where there are no maps
+            error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))  # type: ignore[attr-defined]
             raise
         if lengths is not None and isinstance(out, torch.Tensor) and out.shape == numbers(lengths):
             self.made[id(out)] = out, lengths
@@ -122,7 +134,20 @@ class Disguise(TorchFunctionMode):
             lose(Asked(len(self.recorder.steps), len(out)))
             lengths = self._remembering(_T.shape.__get__, args[:1], {}, args[0].shape)
             pieces(func, given, named, lengths, len(out))
+        self.calling = None
         return out
+
+    def goes_on(self) -> None:
+        """Note why a call was refused, where the code goes on behind it."""
+        if self.calling is not None:
+            self.caught(self)
+            self.calling = None
+
+    def lengths(self, tensor: torch.Tensor) -> tuple[Any, ...]:
+        """The lengths of a tensor, such that those that may vary are asked of it."""
+        if not self._varies(tensor):
+            return tuple(tensor.shape)
+        return tuple(self._remembering(_T.shape.__get__, (tensor,), {}, tensor.shape))
 
     def _varies(self, value: Any) -> bool:
         """Whether a tensor may have another size at other sizes of the input."""
@@ -240,6 +265,16 @@ class Disguise(TorchFunctionMode):
                     beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
             axis += x.dim() - consumed if i is Ellipsis else i is not None
 
+    def joined(self, equation: str, operands: Any) -> None:
+        """Note what a sum over products asks on behalf of code: whether a length that several tensors have is 1, which
+        goes with any other."""
+        terms = equation.replace(" ", "").partition("->")[0].split(",")
+        for letters, tensor in zip(terms, operands, strict=False):
+            lengths = self.lengths(tensor) if "." not in letters else ()
+            for letter, n in zip(letters, lengths, strict=False):
+                if type(n) is Length and sum(letter in term for term in terms) > 1:
+                    _ = n == 1
+
     def squeezed(self, x: torch.Tensor, axes: Any) -> None:
         """Note what is asked of axes that are left out where they have one position."""
         self.sizes_asked = True
@@ -263,16 +298,6 @@ class Disguise(TorchFunctionMode):
             size = args[1] if len(args) > 1 else kwargs.get("output_size")
             return size is None or (isinstance(size, (tuple, list)) and None in size)
         return True
-
-    def refused(self, error: Any, args: Any, hanging: Any) -> None:
-        """Note that an operator refuses what it is given, and that lengths are why where there are no maps."""
-        error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))
-        for t in tensors(args):
-            if self.blank(t):
-                found: Any = None
-                for length in self._remembering(_T.shape.__get__, (t,), {}, t.shape):
-                    found = Expression("lost", found, made_of(length))
-                lose(found)
 
     def blank(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and self.recorder.blank(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -81,16 +82,7 @@ def from_torch(
             )
     module, given, recording = _run(module, input, training, exact)
     notes = list(given.notes)
-    load()
-    graph = _graph(recording)
-    heard = Heard(graph)
-    for number, step in enumerate(recording.steps):
-        graph.step = number
-        heard.before(number)
-        progress.at("reading operators", number, len(recording.steps))
-        if step.outs:
-            translate(graph, step)
-    heard.before(len(recording.steps))
+    graph, heard = _translated(recording)
     outputs = _outputs(graph, recording)
     gone = pruned(graph, outputs)
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
@@ -182,6 +174,48 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
     return from_torch(model, inputs)
 
 
+def _translated(recording: Recording) -> tuple[TensorBuilder, Heard]:
+    """The nodes of a recording, and which of them the code asked."""
+    load()
+    graph = _graph(recording)
+    heard = Heard(graph)
+    for number, step in enumerate(recording.steps):
+        graph.step = number
+        heard.before(number)
+        progress.at("reading operators", number, len(recording.steps))
+        if step.outs:
+            translate(graph, step)
+    heard.before(len(recording.steps))
+    return graph, heard
+
+
+def _ran(module: torch.nn.Module, call: ForwardCall, recording: Recording) -> Network:
+    """What code ran until it was refused, as a network: all that nothing reads comes out of it."""
+    graph, heard = _translated(recording)
+    arity = len(graph.inputs)
+    if not graph.nodes:
+        recording.steps.append(_nothing(recording))
+        graph.step = len(recording.steps) - 1
+        for place, tensor in enumerate(recording.inputs.values()):
+            x = graph.env[id(tensor)]
+            graph.add(Identity(), (place,), x.dims, x.batch, stem="identity", extra=x.extra)
+    kept = [*range(arity, len(graph.shapes))]
+    named = names(graph, recording.steps, set())
+    steps = _steps(graph, recording, kept, named)
+    kept = _as_run(graph, kept, [steps[named[p]] for p in kept])
+    read = {s for node in graph.nodes for s in node.inputs}
+    network = Network(
+        expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
+        {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
+        outputs=tuple(named[p] for p in kept if p not in read),
+        name=type(module).__name__,
+        source=Source(module, call, steps=steps),
+    )
+    if not any(isinstance(m, torch.jit.ScriptModule) for _, m in recording.parts.modules):
+        network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
+    return network
+
+
 def _run(
     module: torch.nn.Module, given: Any, training: bool, exact: bool = False
 ) -> tuple[torch.nn.Module, ForwardCall, Recording]:
@@ -198,6 +232,8 @@ def _run(
                 whole = materialized(whole, call)
                 recording = record(whole, call, training, exact)
         except RfcalcError as error:
+            if isinstance(error.ran, Recording):
+                error.ran = partial(_ran, whole, call, error.ran)
             first = first or error
             continue
         if any(_along_the_map(recording, leaf.name) for leaf in call.leaves if leaf.value is not None):

@@ -90,6 +90,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self._before: dict[int, tuple[torch.Tensor, int, Any]] = {}  # memory of the module → a tensor, version, values
         self._weights = weights
         self._last: tuple[KnownSchema, Any, Any] | None = None
+        self._taken = True  # whether that one could be taken
 
     def __enter__(self) -> Any:
         return TorchDispatchMode.__enter__(self)  # type: ignore[no-untyped-call]
@@ -106,7 +107,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         known = _OPERATORS.get(func) or operator(func)
-        self._last = (known, args, kwargs)
+        self._last, self._taken = (known, args, kwargs), False
         if torch._C._functorch.maybe_current_level() is not None:  # inside of vmap, of what has values
             return func(*args, **kwargs)
         if self.training and known.name == "scaled_dot_product_attention":
@@ -124,6 +125,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             else:
                 out = self._real(func, known, args, kwargs, given)
         self.steps.append(self._step(known, args, kwargs, out))
+        self._taken = True
         return out
 
     def _step(self, known: KnownSchema, args: Any, kwargs: Any, out: Any) -> Operation:
@@ -138,6 +140,11 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     def stopped(self) -> Operation | None:
         """The operator that was called last, whether it could be taken or not; its result is left out."""
         return None if self._last is None else self._step(*self._last, None)
+
+    @property
+    def refused(self) -> Operation | None:
+        """The operator that was called last, if it could not be taken."""
+        return None if self._taken else self.stopped
 
     def add(self, name: str, args: dict[str, Any], out: Any, views: bool = False, writes: bool = False) -> None:
         """Record a step that no operator stands for."""

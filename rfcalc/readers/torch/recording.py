@@ -42,6 +42,7 @@ from rfcalc.readers.torch.refused import (
     size_that_runs,
     wrong_shape,
 )
+from rfcalc.readers.torch.refusing import caught, refusing
 from rfcalc.readers.torch.unchecked import cannot_run
 from rfcalc.readers.torch.untouched import untouched
 
@@ -129,7 +130,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
     parts = Parts.of(module)
     home = next((t.device for t in parts.tensors if not t.is_meta), torch.device("cpu"))
     recorder = Recorder(home, frozenset([memory_of(p) for _, p in parts.parameters]), exact, training)
-    disguise = Disguise(recorder)
+    disguise = Disguise(recorder, caught)
     with ExitStack() as stack:
         stack.enter_context(untouched(module))
         stack.callback(recorder.restore)
@@ -156,6 +157,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             stack.enter_context(_called_at_once())
             with recorder, disguise:
                 result = module(*args, **kwargs)
+            disguise.goes_on()
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
@@ -163,6 +165,12 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
+            refuses = isinstance(error, Exception) and not isinstance(error, (MemoryError, RecursionError))
+            if disguise.watched is not None and refuses:
+                refusing(disguise, error)
+                failed.ran = Recording(
+                    recorder.steps, given, [], False, parts, frozenset(recorder.written), once=recorder.once
+                )
             raise failed from error
         reader = first_reader(recorder.steps, given, call)
         mistake = wrong_shape(reader, call) if reader is not None and reader.axes else None
