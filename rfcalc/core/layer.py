@@ -381,9 +381,14 @@ def _source(value: Any) -> str:
     return repr(value)
 
 
+_PARAMETERS: dict[Any, tuple[Field[Any], ...]] = {}  # by kind
+
+
 def parameters(kind: type[Layer]) -> tuple[Field[Any], ...]:
     """What a layer of a kind is made with, in order; not what is worked out from it."""
-    return tuple(f for f in fields(kind) if f.init)  # type: ignore[arg-type]  # `layer` makes it a dataclass
+    if kind not in _PARAMETERS:
+        _PARAMETERS[kind] = tuple(f for f in fields(kind) if f.init)  # type: ignore[arg-type]  # it is a dataclass
+    return _PARAMETERS[kind]
 
 
 def store(layer: Layer, **values: Any) -> None:

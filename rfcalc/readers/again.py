@@ -94,6 +94,8 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     if few and asks and (exact := exactly(target, known, base)) is not None:
         found, count = exact
         return found, (f"the {called(network)} was read at {at} and {plural(count, 'further size')}, which agree",)
+    if few and what == "code":
+        _same_answers(target, what)  # else no further reading changes it: ways tell them apart
     guards, tried, probed = _guards(target, network, base)
     readings, confirming, refused = _readings(target, known, base, guards, step)
     beyond = [i for i, error in refused if refusal_of(error) and all(passes(g, i) for g in guards)]
@@ -134,8 +136,8 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
             raise untold(what, f"the layers take {size}, and the {what} does not: {brief(error)}")
         if ran_past(network, error, refusal.where):
             raise untold(what, f"the {what} refuses {size} later than its layers do: {brief(error)}", refusal.where)
-    if few and asks and len({_answers(heard) for heard in target.all_heard()}) > 1:
-        raise untold(what, "it gets other answers to what it asks of lengths at other sizes")  # ways tell them apart
+    if few and asks:
+        _same_answers(target, what)
     if step == 1 and asks:
         confirming += _other_answers(target, network, base, readings, found, made, rules.questions)
     if step == 1 and getattr(network.source, "catches", False):
@@ -205,6 +207,16 @@ def _other_answers(
                 raise untold(called(network), f"it asks something else of lengths at {inputs[0]}")
             confirmed.append((inputs, one))
     return confirmed
+
+
+def _same_answers(target: Known, what: str) -> None:
+    """Refuse to tell what got other answers in its readings.
+
+    Raises:
+        RfcalcError: it did.
+    """
+    if len({_answers(heard) for heard in target.all_heard()}) > 1:
+        raise untold(what, "it gets other answers to what it asks of lengths at other sizes")
 
 
 def _answers(asked: Watched) -> tuple[Any, ...]:
