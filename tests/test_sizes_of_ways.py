@@ -15,6 +15,8 @@ from random_ways import compared  # noqa: E402
 from test_sizes_of_code import Base, Windows, against_torch  # noqa: E402
 from vision import models as vision_models  # noqa: E402
 
+nn = torch.nn
+
 
 class Scaled(Windows):
     """As attention does: a factor of the number of channels, which is no whole number."""
@@ -206,3 +208,30 @@ def test_random_ways(start: int) -> None:
     found = [compared(seed) for seed in range(start, start + 7)]
     assert [c for c in found if c.wrong] == []
     assert sum(c.told for c in found) >= 3
+
+
+class CutAtFewSizes(nn.Module):
+    """At 6, 7 and 11 columns something is cut off, so that they are multiples of 5: another way takes what the layers
+    of the first one refuse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Any) -> Any:
+        x = self.a(x)
+        x = x[..., : x.shape[-1] // 4 * 5]
+        b, c, h, w = x.shape
+        parts = x.view(b, c, h // 5, 5, w // 5, 5).permute(0, 2, 4, 3, 5, 1)
+        return torch.relu(torch.relu(parts).permute(0, 5, 1, 3, 2, 4).reshape(b, c, h, w))
+
+
+def test_what_layers_refuse_may_be_taken_on_another_way() -> None:
+    module = CutAtFewSizes()
+    try:
+        valid = rfcalc.sizes(module, (3, 20, 20)).axes[1].valid
+    except RfcalcError:
+        return  # what is not told is not told wrongly
+    for n in (6, 7, 11):
+        module(torch.zeros(1, 3, 20, n))
+        assert n in valid

@@ -108,7 +108,9 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     refused += [(i, e) for i, e in probed if _in_steps(i, base, step)]
     confirming += [(i, r) for i, r in tried if _in_steps(i, base, step)]
     taken = [i for i, _ in confirming] + [list(r.shapes[: len(base)]) for r in readings]
-    explained(what, base, guards, taken, refused, every=few and what == "code")  # what was read at one size is frozen
+    explained(
+        what, base, guards, taken, refused, every=few and called(network) == "code"
+    )  # what was read at one size is frozen
     if what == "file" and asks and len(readings) == 1 and _computes(known):
         raise untold(what, f"it computes with lengths of maps, and of the sizes that were tried takes {at} only")
     while True:

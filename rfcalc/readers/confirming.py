@@ -71,8 +71,9 @@ def other_answers(
                 n = None
             if every and c.error.number >= UNKNOWN:
                 raise untold(called(network), f"what it makes of a length is not followed: {c.error.what}")
-            # of files, every class that the layers refuse is read: on another way it may be taken
-            which = c.first if n is None and called(network) != "code" else (c.first if n is None else n) > own
+            # what layers refuse may be taken on another way: of files every class is read, of code those with an end
+            alone = n is None and (c.last is not None or called(network) != "code")
+            which = c.first if alone else (c.first if n is None else n) > own
             key = axis, c.error.number, n is not None, which
             if key in tried:
                 continue
