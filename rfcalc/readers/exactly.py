@@ -81,7 +81,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     refused.append((inputs, read))
     try:
         what = called(network)
-        explained(what, base, guards, [i for i, _ in taken], refused, every=what == "code")
+        run = [i for i, r in taken + refused if isinstance(r, Reading) or dims_of(i) in target.fitted]
+        explained(what, base, guards, run, refused, every=what == "code")
         for _ in range(MOST_TURNS):
             fitted = [(i, target.fitted[dims_of(i)]) for i, _ in refused if dims_of(i) in target.fitted]
             mine = [r for _, r in taken + fitted]
