@@ -35,6 +35,11 @@ def written(y: Any, at: slice) -> Any:
     return table
 
 
+def over_a_map(net: Any, y: Any, at: slice, n: int) -> Any:
+    y[..., at] = net.table[..., :n]
+    return y
+
+
 def caught_behind_a_table(net: Any, y: Any, n: int) -> Any:
     try:
         return y + net.table[..., :n]
@@ -94,6 +99,8 @@ NOT_WRONG: dict[str, Step] = {
     "numbers as positions of ones": lambda net, y, n: y + F.one_hot(torch.arange(n), LARGEST).float()[:, :8].T,
     "written into a table": lambda net, y, n: written(y, slice(None, n)),
     "written into its end": lambda net, y, n: written(y, slice(LARGEST - n, None)),
+    "written over a map": lambda net, y, n: over_a_map(net, y, slice(None, 12), 12),
+    "written over its end": lambda net, y, n: over_a_map(net, y, slice(-12, None), 12),
     "what stands in a table": lambda net, y, n: F.avg_pool1d(y, int(net.positions[0, min(n, 99)] // 90) + 1),
     "views whose number differs": lambda net, y, n: by_columns(y),
     "an error": caught,

@@ -84,7 +84,7 @@ class Disguise(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
         if func in PICKING and self.blank(args[0]):
-            self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],))
+            self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
         if self.watched is None:
@@ -247,8 +247,9 @@ class Disguise(TorchFunctionMode):
             return tuple([Length(n, Asked(steps, n)) for n in out])
         return out
 
-    def sliced(self, x: torch.Tensor, at: Any) -> None:
-        """Note that slices end where a tensor ends, and that what is picked lies in it: a bound may lie beyond it."""
+    def sliced(self, x: torch.Tensor, at: Any, written: bool = False) -> None:
+        """Note that slices end where a tensor ends, and that what is picked lies in it: a bound may lie beyond it; of
+        what is written over, whether anything is left."""
         if any(isinstance(i, (list, torch.Tensor)) for i in at):
             return
         lengths: Any = None
@@ -263,6 +264,7 @@ class Disguise(TorchFunctionMode):
                     if lengths is None:
                         lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
                     beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
+                    _ = written and lengths[axis] == abs(bound)
             axis += x.dim() - consumed if i is Ellipsis else i is not None
 
     def joined(self, equation: str, operands: Any) -> None:

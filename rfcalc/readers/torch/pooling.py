@@ -153,8 +153,9 @@ def _resize(call: OperatorCall) -> Value:
     n = x.dims[-rank:]
 
     def make(leading: bool) -> Layer:
-        if all(b % a == 0 for a, b in zip(n, m, strict=True)) and not corners:
-            return Upsample(tidy(sized([b // a for a, b in zip(n, m, strict=True)], rank, leading)), None, mode)
+        if all(b % a == 0 for a, b in zip(n, m, strict=True)) and (factors or not corners):
+            by = tidy(sized([b // a for a, b in zip(n, m, strict=True)], rank, leading))
+            return Upsample(by, None, mode, corners)
         size = (call.x.dims[0], *m) if leading else m
         return Upsample(None, tidy(size), mode, corners)
 
