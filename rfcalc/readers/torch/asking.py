@@ -245,6 +245,26 @@ def lengths_of(func: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
     return tuple(size) if all(isinstance(n, int) for n in size) else None
 
 
+_EACH_VALUE = frozenset((
+    _T.to, _T.float, _T.double, _T.half, _T.type, _T.contiguous, _T.clone, _T.detach, _T.neg, _T.add, _T.sub, _T.mul,
+    _T.div, _T.__radd__, _T.__rsub__, _T.__rmul__, torch.add, torch.sub, torch.mul, torch.div, torch.neg,
+))  # fmt: skip
+
+
+def carried(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The lengths of what is made of one tensor of these lengths; None where this is not known."""
+    if func in _EACH_VALUE:
+        return None if any(isinstance(i, torch.Tensor) for i in (*args[1:], *kwargs.values())) else tuple(lengths)
+    if func in (_T.unsqueeze, torch.unsqueeze) and len(args) == 2 and type(args[1]) is int:
+        at = args[1] % (len(lengths) + 1)
+        return (*lengths[:at], 1, *lengths[at:])
+    if func is _T.repeat and not kwargs:
+        times = args[1] if isinstance(args[1], (tuple, list)) else args[1:]
+        before = (*[1] * (len(times) - len(lengths)), *lengths)
+        return tuple([n * i for n, i in zip(before, times, strict=True)])
+    return None
+
+
 def merges(func: Any, args: Any) -> bool:
     """Whether a view merges its first axis with the next ones, as far as what it is given says so: where these have
     one position, the extents alone do not tell."""

@@ -33,6 +33,7 @@ from rfcalc.readers.torch.asking import (
     Sizes,
     by_lengths,
     by_values,
+    carried,
     cut_axes,
     cut_out,
     lengths_of,
@@ -109,6 +110,8 @@ class Disguise(TorchFunctionMode):
             lengths = lengths_of(func, args, kwargs or {})
             if func is torch.arange and lengths is not None:
                 self.watched.gives(len(self.recorder.steps), lengths)
+            if lengths is None and args and (before := self._made_of(args[0])) is not None:
+                lengths = carried(func, args, kwargs or {}, before)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
         given, named = args, kwargs or {}
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
@@ -154,6 +157,11 @@ class Disguise(TorchFunctionMode):
         assert self.watched is not None
         return isinstance(value, torch.Tensor) and (self.blank(value) or self._hangs(value) is not None)
 
+    def _made_of(self, value: Any) -> tuple[Any, ...] | None:
+        """The lengths that a tensor was made of."""
+        tensor, lengths = self.made.get(id(value), (None, None))
+        return lengths if tensor is value else None
+
     def _hanging(self, args: Any, since: int) -> Any:
         """The lengths that values hang on which an operator is given; None where there are none."""
         assert self.watched is not None
@@ -180,14 +188,13 @@ class Disguise(TorchFunctionMode):
         x, at = args[0], args[1] if isinstance(args[1], tuple) else (args[1],)
         if any(isinstance(i, (list, bool, torch.Tensor)) for i in at):
             return None
-        tensor, lengths = self.made.get(id(x), (None, ()))
-        known = tensor is x
-        if not known and not any(map(by_lengths, at)):
+        lengths = self._made_of(x)
+        if lengths is None and not any(map(by_lengths, at)):
             if self._hangs(x) is not None:
                 for axis in cut_axes(at, x):
                     lose(Asked(len(self.recorder.steps), x.shape[axis]))
             return None
-        found = tuple(cut_out(at, lengths if known else tuple(x.shape)))
+        found = tuple(cut_out(at, tuple(x.shape) if lengths is None else lengths))
         return found if func is _T.__getitem__ else None
 
     def _fits(self, func: Any, args: Any, hanging: Any) -> None:
@@ -217,9 +224,8 @@ class Disguise(TorchFunctionMode):
         """The lengths that a tensor told, such that what code asks about them is noted."""
         assert self.watched is not None
         steps, number = len(self.recorder.steps), len(self.watched.maps)
-        tensor, lengths = self.made.get(id(args[0]), (None, ()))
-        if tensor is args[0] and isinstance(out, torch.Size):
-            return Sizes(lengths)
+        if isinstance(out, torch.Size) and (made := self._made_of(args[0])) is not None:
+            return Sizes(made)
         if func in COUNTS:
             found: Any = math.prod([Length(n, Asked(steps, n, number, i)) for i, n in enumerate(args[0].shape)])
         elif type(out) is int and func is _T.size:
