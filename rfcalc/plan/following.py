@@ -9,6 +9,7 @@ further sizes must confirm all of it; what follows no rule is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
@@ -92,8 +93,12 @@ class Following:
 
     def guarded(self, guard: Guard) -> Following:
         """The same, with one more condition on the sizes of the inputs."""
-        given: dict[str, Any] = {"checks": self.checks, "masked": self.masked, "valued": self.valued}
-        return Following(self.network, self.rules, [*self.guards, guard], **given)
+        return self._with(guards=[*self.guards, guard])
+
+    def _with(self, **changes: Any) -> Following:
+        other = copy(self)
+        vars(other).update(changes, solved={})
+        return other
 
     def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
         """The layer of a position behind maps of these shapes."""
@@ -137,7 +142,7 @@ class Following:
     def refusing(self, number: int) -> Following:
         """The same, of code that refuses what answers one of its conditions otherwise."""
         checks = {p: [c._replace(refuses=c.number == number) for c in found] for p, found in self.checks.items()}
-        return Following(self.network, self.rules, self.guards, checks, self.masked, self.valued)
+        return self._with(checks=checks)
 
     def read_by(self, position: int) -> set[int]:
         """The positions whose lengths the rules of a layer read."""
