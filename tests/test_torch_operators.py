@@ -462,3 +462,11 @@ def test_control_another_module_is_told_from_this_one(width: int, monkeypatch: p
     with pytest.raises(AssertionError):
         compared(net)
     assert prod(net.dims) == 24
+
+
+def test_a_factor_with_aligned_corners_is_read_as_a_factor() -> None:
+    """A size in its place would stay as it is where the map before it is longer."""
+    (given,) = from_torch(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (3, 8, 8)).network.nodes
+    assert (given.layer.factor, given.layer.size, given.layer.align_corners) == ((2,), None, True)
+    (sized,) = from_torch(nn.Upsample((16, 16), mode="bilinear", align_corners=True), (3, 8, 8)).network.nodes
+    assert (sized.layer.factor, sized.layer.size) == (None, (16,))

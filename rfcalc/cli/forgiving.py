@@ -305,10 +305,8 @@ class Understood:
             if name in options[:-1] and rest and words[-len(rest) :] == rest:
                 first = options[options.index(name) + 1].strip("()[], ")
                 if first.isdecimal():
-                    raise RfcalcError(
-                        f"{name} takes one word",
-                        fix=f"write {name} {'x'.join([first, *rest])}{', channels first' if 'i' in name[:3] else ''}",
-                    )
+                    order = ", channels first" if name in ("--input", "-i") else ""
+                    raise RfcalcError(f"{name} takes one word", fix=f"write {name} {'x'.join([first, *rest])}{order}")
         return options
 
     def _words(self, words: list[str], known: dict[str, bool]) -> tuple[list[str], list[str]]:

@@ -38,9 +38,8 @@ class RfcalcError(Exception):
         self.why = why
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
-        self.advice: Callable[[], Advice | None] | None = (
-            None  # a better fix that takes a while: asked where it is told
-        )
+        # a better fix that takes a while: asked where it is told
+        self.advice: Callable[[], Advice | None] | None = None
         self.looking: Any = None  # a context in which what stands in the code's frames is looked up as the code saw it
         self.reached: int | None = None  # how many operators of code had run by then
         self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that

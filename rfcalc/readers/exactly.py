@@ -52,6 +52,15 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     refused: Refused = []
     guards: list[Guard] = []
     tried = {dims_of(base)}
+
+    def read_at(inputs: list[Shape]) -> None:
+        tried.add(dims_of(inputs))
+        read = target.at(network, inputs)
+        if isinstance(read, Reading):
+            taken.append((inputs, read))
+        else:
+            refused.append((inputs, read))
+
     sizes = base[0].spatial
     half = [min(n, n // 2 + 11 * axis) - n for axis, n in enumerate(sizes)]
     least = [min(n, 1 + axis) - n for axis, n in enumerate(sizes)]
@@ -73,12 +82,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
     if len(taken) + len(target.fitted) < FEWEST and not guards:
         for inputs in _in_steps(network, base):
             if dims_of(inputs) not in tried:
-                tried.add(dims_of(inputs))
-                read = target.at(network, inputs)
-                if isinstance(read, Reading):
-                    taken.append((inputs, read))
-                else:
-                    refused.append((inputs, read))
+                read_at(inputs)
     try:
         what = called(network)
         run = [i for i, r in taken + refused if isinstance(r, Reading) or dims_of(i) in target.fitted]
@@ -95,12 +99,7 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             made = forward(found.at(base), base)
             for deltas in FURTHER if rules.certainty < Certainty.OWN else ():
                 if dims_of(inputs := longer(base, deltas, guards)) not in tried:
-                    tried.add(dims_of(inputs))
-                    read = target.at(network, inputs)
-                    if isinstance(read, Reading):
-                        taken.append((inputs, read))
-                    else:
-                        refused.append((inputs, read))
+                    read_at(inputs)
             for inputs, read in taken:
                 agrees(called(network), found, read, inputs, made)
             for inputs, read in fitted:
@@ -131,11 +130,8 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
                     else:
                         return None
             if told:
-                confirmed += (
-                    nothing_caught(target, network, base, found, made)
-                    if getattr(network.source, "catches", False)
-                    else 0
-                )
+                if getattr(network.source, "catches", False):
+                    confirmed += nothing_caught(target, network, base, found, made)
                 found.solved = solved
                 return found, len(taken) + len(refused) + confirmed - 1
     except (Unfollowed, RfcalcError):
