@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from random import Random
+from typing import Any
 
 import jsonschema
 import pytest
@@ -20,7 +21,7 @@ from rfcalc.layers.learned import Parameter, PositionTable
 from rfcalc.layers.merge import Add
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.formulas import Affine, Congruence, smallest, written
-from rfcalc.plan.solving import axis_of, with_size
+from rfcalc.plan.solving import axis_of, parts, with_size
 from rfcalc.plan.unseen import Backward, count
 from rfcalc.receptive.region_walk import regions
 from rfcalc.report import schemas
@@ -232,6 +233,29 @@ def test_numbers_of_classes() -> None:
     assert n * (n + 3) // n == n + 3
     assert n + 2 - n == 2 and n > 0 and (6 * n + 3) // 3 == 2 * n + 1
     assert smallest(12, [0, 3, 6, 9]) == (3, (0,))
+
+
+def test_quotients_of_classes() -> None:
+    """What polynomials in t, divided by one another, are for every t: classes are split until they say one thing."""
+    pick = Random(5)
+    for _ in range(120):
+        above, below = ([pick.randint(-9, 9) for _ in range(pick.randint(1, 3))] for _ in "ab")
+        left = [(1, 0, Range(1, None))]
+        while left:
+            modulus, rest, values = left.pop()
+            n: Any = Number((rest, modulus), values) if not values.single else modulus * values.first + rest
+            a, b = (sum([c * power for c, power in zip(p, (1, n, n * n), strict=False)]) for p in (above, below))
+            try:
+                told = a // b, a % b
+            except ZeroDivisionError:
+                assert b == 0
+            except Split as split:
+                left += [(modulus * m, modulus * r + rest, v) for m, r, v in parts(values, split)]
+            else:
+                last = values.first + 9 if values.last is None else min(values.last, values.first + 9)
+                for t in range(values.first, last + 1):
+                    x, y, *there = (c.at(t) if isinstance(c, Number) else c for c in (a, b, *told))
+                    assert there == [x // y, x % y], (above, below, t)
 
 
 def test_formulas_are_right() -> None:

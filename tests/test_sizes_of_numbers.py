@@ -102,6 +102,16 @@ class Kept(Base):
         return F.interpolate(y, size=(h, w))
 
 
-@pytest.mark.parametrize("kind", [ToPatches, Frames, Kept])
+class OfWholeMaps(Base):
+    """A pool's kernel, and so its stride, is the size of its map, or a part of it; a number is divided by a size."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.b(self.a(x))
+        whole = F.avg_pool2d(y, kernel_size=(y.size(2), y.size(3)))
+        parts = F.max_pool2d(y, kernel_size=(y.size(2) + 1) // 2)
+        return F.interpolate(parts * whole, size=(5 + 40 // y.size(2), y.size(3) * 3 // (y.size(2) + 1)))
+
+
+@pytest.mark.parametrize("kind", [ToPatches, Frames, Kept, OfWholeMaps])
 def test_numbers_of_lengths_are_followed(kind: Any) -> None:
     against_torch(kind(), (3, 48, 48), range(1, 101))

@@ -130,7 +130,7 @@ class Number:
 
     def __floordiv__(self, other: Any) -> Any:
         if isinstance(other, Number):
-            return self._quotient(other)
+            return quotient(self, other)
         common = divisor = _number(other)
         if not divisor:
             raise ZeroDivisionError("a size is divided by 0")
@@ -141,21 +141,6 @@ class Number:
         constant, *rest = self.coefficients
         return made([constant // divisor, *(c // divisor for c in rest)], self.range)
 
-    def _quotient(self, other: Number) -> Any:
-        """By another polynomial, where nothing is left over."""
-        left, found = list(self.coefficients), []
-        below = other.coefficients
-        while len(left) >= len(below):
-            factor, rest = divmod(left[-1], below[-1])
-            if rest:
-                break
-            found.append(factor)
-            start = len(left) - len(below)
-            left = [c - factor * below[i - start] if i >= start else c for i, c in enumerate(left)][:-1]
-        if any(left) or not found:
-            raise Undecided("a size is divided by a size")
-        return made(found[::-1], self.range)
-
     def __mod__(self, other: Any) -> Any:
         return self - self // other * other
 
@@ -164,9 +149,10 @@ class Number:
         return quotient, self - quotient * other
 
     def __rfloordiv__(self, other: Any) -> Any:
-        raise Undecided("a number is divided by a size")
+        return quotient(other, self)
 
-    __rmod__ = __rfloordiv__
+    def __rmod__(self, other: Any) -> Any:
+        return other - quotient(other, self) * self
 
     def _holds(self, other: Any, test: Callable[[int], bool]) -> bool:
         """Whether the difference to another number passes, for every t of the range."""
@@ -238,6 +224,28 @@ def made(coefficients: list[int], values: Range) -> Any:
     while len(coefficients) > 1 and coefficients[-1] == 0:
         coefficients.pop()
     return coefficients[0] if len(coefficients) == 1 else Number(tuple(coefficients), values)
+
+
+def quotient(above: Any, below: Any) -> Any:
+    """A polynomial divided by one that is not constant, rounded down: what comes out whole, and what is left over it,
+    which in the end is the same number for every t."""
+    if below == 0:
+        raise ZeroDivisionError("a size is divided by 0")
+    left, by, whole = above, _coefficients(below), 0
+    while len(mine := _coefficients(left)) > len(by) or (len(mine) == len(by) and mine[-1] % by[-1] == 0):
+        if mine[-1] % by[-1]:
+            raise Split(classes=abs(by[-1]) // gcd(by[-1], mine[-1]))
+        power = made([0] * (len(mine) - len(by)) + [mine[-1] // by[-1]], below.range)
+        left, whole = left - power * below, whole + power
+    left, below = (left, below) if below > 0 else (-left, -below)
+    rest = int(_at(left, below.range.first)) // below.at(below.range.first)
+    same = left >= rest * below and left < (rest + 1) * below  # else the class is split
+    assert same
+    return whole + rest
+
+
+def _at(value: Any, t: int) -> Any:
+    return value.at(t) if isinstance(value, Number) else value
 
 
 def _coefficients(value: Any) -> tuple[int, ...]:
