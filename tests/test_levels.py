@@ -14,6 +14,7 @@ ROOT = Path(rfcalc.__file__).parent
 # who loads → what it loads → why it may
 UPWARD = {
     "core/expr.py": {"layers": "the registry of kinds loads them when a name is not known"},
+    "core/errors.py": {"readers.advised": "the text of an error of a size has the valid ones"},
     "core/displayed.py": {"render": "_repr_html_ of what says itself as a document"},
     "graph/network.py": {
         "readers": "_repr_html_: a network's table or list in a notebook",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,8 @@ import pytest
 import rfcalc
 from rfcalc.cli import run
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
 
 REFUSING = """
 import torch
@@ -101,10 +105,10 @@ def test_of_which_inputs_the_sizes_are_is_told(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_an_error_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    from rfcalc.cli import sizes
+    from rfcalc.readers import advised
 
     (tmp_path / "net.py").write_text(REFUSING)
-    monkeypatch.setattr(sizes, "LONGEST", 0.0)
+    monkeypatch.setattr(advised, "LONGEST", 0.0)
     assert run(["table", f"{tmp_path / 'net.py'}:Even", "--input", "3x350x525"]) == 2
     told = capsys.readouterr().err
     assert "valid sizes:" not in told and "it runs on 3x352x544" in told and "rfcalc sizes TARGET" in told
@@ -116,6 +120,87 @@ def test_text_that_is_pasted_and_export(tmp_path: Path, capsys: pytest.CaptureFi
     written = tmp_path / "unet.toml"
     assert run(["export", "unet-padded", "--input", "1x350x525", "--output", str(written)]) == 2
     assert "multiples of 16; nearest 352x528" in capsys.readouterr().err and not written.exists()
+
+
+class Halved(nn.Module):
+    """A module of Python's, not of a file, that talks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.up = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("forward", tuple(x.shape))
+        return x + self.up(self.pool(x))
+
+
+KERAS = """{"class_name": "Sequential", "config": {"layers": [
+{"class_name": "Conv2D", "config":
+{"name": "c", "filters": 8, "kernel_size": 12, "batch_input_shape": [null, 32, 32, 3]}}]}}"""
+TEXT = "nn.Sequential(nn.Conv2d(3, 8, 11), nn.MaxPool2d(2))"
+HALVED = "valid sizes: multiples of 2; nearest 34x40 or 32x40"
+CALLS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "analyze": (lambda at: rfcalc.analyze("unet-padded", "1x350x525"), "multiples of 16; nearest 352x528"),
+    "network": (lambda at: rfcalc.analyze(rfcalc.load("unet-padded"), "1x350x525"), "multiples of 16; nearest 352x528"),
+    "symbolic": (lambda at: rfcalc.symbolic(TEXT, "3x9x9"), "every size from 12 on; nearest 12x12"),
+    "grid": (lambda at: rfcalc.grid("unet-padded", input="1x350x525"), "multiples of 16; nearest 352x528"),
+    "memory": (lambda at: rfcalc.memory(Halved(), "3x33x40"), HALVED),
+    "tile": (lambda at: rfcalc.tile(Halved(), "3x33x40"), HALVED),
+    "module": (lambda at: rfcalc.load(Halved(), input="3x33x40"), HALVED),
+    "from_torch": (lambda at: rfcalc.from_torch(Halved(), torch.zeros(1, 3, 33, 40)), HALVED),
+    "code": (lambda at: rfcalc.receptive_field(f"{at}/net.py:Flat", input="3x64x64"), "31, 32 only; nearest 32x32"),
+    "from_text": (lambda at: rfcalc.from_text(TEXT, "3x9x9"), "every size from 12 on; nearest 12x12"),
+    "pasted": (lambda at: rfcalc.analyze(TEXT, "3x9x9"), "every size from 12 on; nearest 12x12"),
+    "keras": (lambda at: rfcalc.analyze(f"{at}/net.json", "3x9x9"), "every size from 12 on; nearest 12x12"),
+    "from_keras": (lambda at: rfcalc.from_keras(f"{at}/net.json", "3x9x9"), "every size from 12 on; nearest 12x12"),
+    "check": (lambda at: rfcalc.check(at / "a.rfclaims.toml"), "multiples of 16; nearest 352x528"),
+}
+CLAIM = """schema = "rfcalc/claims/1"
+[[claim]]
+network = "unet-padded"
+input = "1x350x525"
+what = "macs"
+printed = "5"
+"""
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_errors_of_functions_tell_the_valid_sizes(call: str, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "net.py").write_text(REFUSING)
+    (tmp_path / "net.json").write_text(KERAS)
+    (tmp_path / "a.rfclaims.toml").write_text(CLAIM)
+    ask, sizes = CALLS[call]
+    with pytest.raises(rfcalc.RfcalcError) as refused:
+        ask(tmp_path)
+    capsys.readouterr()
+    assert sizes in str(refused.value) and sizes in str(refused.value.fix)
+    assert capsys.readouterr() == ("", "")  # code that is read for it is silent
+
+
+def test_an_error_that_is_caught_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rfcalc.readers import advised, planning
+
+    asked = []
+    monkeypatch.setattr(planning, "sizes", lambda *a, **k: asked.append(a) or 1 / 0)
+    told = advised.advised
+    monkeypatch.setattr(advised, "advised", lambda error: asked.append(()) or told(error))
+    with pytest.raises(rfcalc.RfcalcError) as refused:
+        rfcalc.analyze(Halved(), "3x33x40")
+    assert not asked
+    once = str(refused.value)
+    assert "it runs on 3x34x40" in once and "valid sizes:" not in once  # what goes wrong meanwhile is not raised
+    assert len(asked) == 2 and str(refused.value) == once and len(asked) == 2
+
+
+def test_an_error_is_pickled_and_copied_with_its_text() -> None:
+    with pytest.raises(rfcalc.RfcalcError) as refused:
+        rfcalc.analyze(Halved(), "3x33x40")
+    copied, pickled = copy.copy(refused.value), pickle.loads(pickle.dumps(refused.value))
+    assert str(pickled) == str(copied) == str(refused.value) and HALVED in str(pickled)
+    with pytest.raises(rfcalc.RfcalcError) as unknown:
+        rfcalc.analyze("vgg61")
+    pickled = pickle.loads(pickle.dumps(unknown.value))
+    assert type(pickled) is type(unknown.value) and str(pickled) == str(unknown.value)
 
 
 @pytest.mark.parametrize(

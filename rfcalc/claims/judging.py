@@ -103,7 +103,7 @@ def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained:
             results.append(_judged(claim, made, explained))
         except RfcalcError as error:
             inner = f"{error.where}: {error.what}" if error.where else error.what
-            raise ClaimError(inner, where=claim.where, why=error.why, fix=error.fix) from None
+            raise ClaimError(inner, where=claim.where, why=error.why).fixed_as(error) from None
     return results
 
 

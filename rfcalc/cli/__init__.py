@@ -197,12 +197,11 @@ def _run(arguments: list[str]) -> int:
                 print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
-        if error.walk is not None or error.advice is not None or error.asked is not None:
-            import_module("rfcalc.cli.sizes").advise(error)
         if isinstance(error, NamesCode):
             import_module("rfcalc.cli.forgiving").recorded(error)
+        told = str(error)  # which may take a while
         quiet()
-        print(f"{_error()} {error}", file=sys.stderr)
+        print(f"{_error()} {told}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
     except (KeyboardInterrupt, typer.Abort):
         quiet()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 # C0 and C1 controls, DEL, line and paragraph separators, and the signs that turn the direction of writing
@@ -26,6 +27,10 @@ class Advice(NamedTuple):
 class RfcalcError(Exception):
     """A problem with what was asked, told in four parts.
 
+    Of a size that is not taken, `fix` has the valid sizes and the nearest ones. They are worked out once, when the text
+    or the fix is first asked for, in a few seconds at most; until then the error keeps the network or the model alive.
+    A pickle or a copy has the text, and nothing of these.
+
     >>> print(RfcalcError("no such network", where="vgg61", fix="did you mean vgg16?"))
     vgg61: no such network
       fix: did you mean vgg16?
@@ -36,7 +41,7 @@ class RfcalcError(Exception):
         self.what = what
         self.where = where
         self.why = why
-        self.fix = fix
+        self.own_fix = fix  # without valid sizes
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
         # a better fix that takes a while: asked where it is told
         self.advice: Callable[[], Advice | None] | None = None
@@ -45,6 +50,27 @@ class RfcalcError(Exception):
         self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that
         self.decided = False  # whether the last thing that a file asked of lengths says so
         self.asked: Any = None  # (target, input) where a file or code is not read with an input: as for `walk`
+
+    @property
+    def fix(self) -> str | None:
+        """How to fix it, with the valid sizes where a size is not taken."""
+        if self.walk is not None or self.advice is not None or self.asked is not None:
+            self.own_fix = import_module("rfcalc.readers.advised").advised(self)
+            self.walk = self.advice = self.asked = None
+        return self.own_fix
+
+    @fix.setter
+    def fix(self, fix: str | None) -> None:
+        self.own_fix = fix
+
+    def fixed_as(self, error: RfcalcError) -> RfcalcError:
+        """Take how to fix it from another error, valid sizes included; return self."""
+        self.own_fix, self.walk, self.advice, self.asked = error.own_fix, error.walk, error.advice, error.asked
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = dict.fromkeys(("walk", "advice", "asked", "looking", "ran"))
+        return _made, (type(self), self.args), {**self.__dict__, "own_fix": self.fix, **kept}
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""
@@ -67,6 +93,11 @@ class RfcalcError(Exception):
                 lines.append(f"  {label}: {first}")
                 lines += [f"       {line}" for line in rest]
         return printable_lines("\n".join(lines))
+
+
+def _made(kind: type[RfcalcError], args: tuple[Any, ...]) -> RfcalcError:
+    """An error before it has its parts: the arguments of some kinds are not kept."""
+    return kind.__new__(kind, *args)
 
 
 class ShapeError(RfcalcError):

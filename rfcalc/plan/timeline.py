@@ -395,7 +395,7 @@ class Timeline:
             short, long = self.lengths(first), self.lengths(second)
         except RfcalcError as error:
             why = f"it does not take other lengths: {error.what}"
-            self.blockers.append(Blocker(error.where or network.outputs[0], why, error.fix or LENGTHS))
+            self.blockers.append(Blocker(error.where or network.outputs[0], why, error.own_fix or LENGTHS))
             return
         shapes = [
             [

@@ -26,7 +26,7 @@ def close_to(asked: Named, given: Any, error: RfcalcError) -> Any:
     if error.advice is not None:
         advice = error.advice()
         return None if advice is None else advice.input
-    if given is None or asked.sort not in ("file", "text"):
+    if given is None or error.asked is None:
         return None
     with suppress(RfcalcError, OutOfTime), within(SECONDS):
         for rounded, side in (*((True, m) for m in MULTIPLES), *((False, n) for n in SIDES)):

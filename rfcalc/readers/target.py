@@ -227,11 +227,7 @@ def _pasted(text: str, form: str, given: Any) -> Target:
     """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
     from rfcalc.readers.text import from_text
 
-    try:
-        loaded = from_text(text, given)
-    except RfcalcError as error:
-        error.asked = (text, given)
-        raise
+    loaded = from_text(text, given)
     return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
 
 
@@ -268,11 +264,7 @@ def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target
         raise _not_a_network(path, ending)
     imported = module in IMPORTERS.values()
     loader = import_module(module).load
-    try:
-        loaded = loader(path, given) if imported else loader(path)
-    except RfcalcError as error:
-        error.asked = (path, given)
-        raise
+    loaded = loader(path, given) if imported else loader(path)
     more = getattr(loaded, "given", {})
     return Target(loaded.network, path, tuple(loaded.assumptions), imported, given=more)
 
@@ -335,11 +327,7 @@ def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
         if _framework(built) is None:
             raise
     # a model that was built without memory and needs values of its own
-    try:
-        return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
-    except RfcalcError as error:
-        error.asked = (text, given)
-        raise
+    return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
 
 
 def _framework(target: Any) -> str | None:

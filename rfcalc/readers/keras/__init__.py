@@ -46,6 +46,7 @@ def load(path: str, inputs: Any = None) -> Imported:
     try:
         return _read(data, inputs, None)
     except RfcalcError as error:
+        error.asked = (str(path), inputs)
         raise error.at(str(path)) from None
 
 
@@ -72,7 +73,11 @@ def read(source: Any, inputs: Any = None) -> Imported:
             where=getattr(source, "name", None),
             fix="give your own layers a get_config",
         ) from None
-    return _read(parse(text, "the model"), inputs, source)
+    try:
+        return _read(parse(text, "the model"), inputs, source)
+    except RfcalcError as error:
+        error.asked = (source, inputs)
+        raise
 
 
 def is_model(data: Any) -> bool:

@@ -63,6 +63,9 @@ def from_onnx(source: str | os.PathLike[str] | bytes, inputs: Any = None) -> Imp
                 if hasattr(mmap, "MADV_RANDOM"):
                     data.madvise(mmap.MADV_RANDOM)  # weights between what is read are not wanted
                 return _from_bytes(data, inputs, where, str(file.parent), file.stem)
+    except RfcalcError as error:
+        error.asked = (where, inputs)
+        raise
     except ValueError as error:  # what cannot be mapped, or is no path
         raise RfcalcError(f"cannot read: {error}", where=where) from None
     except OSError as error:

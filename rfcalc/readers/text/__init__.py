@@ -54,6 +54,7 @@ def from_text(text: str, inputs: Any = None) -> Imported:
     except RecursionError:
         raise RfcalcError("the text is nested too deeply", where=form) from None
     except RfcalcError as error:
+        error.asked = (text, inputs)
         raise error.at(form) from None
     return found
 

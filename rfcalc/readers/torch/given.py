@@ -44,6 +44,13 @@ class ForwardCall(NamedTuple):
         found = tuple(_leaves((*self.args, *self.kwargs.values())))
         return (found[0]._replace(name="input"),) if len(found) == 1 else found
 
+    @property
+    def shapes(self) -> dict[str, Shape] | None:
+        """The maps that were given, by name and without the batch; None if none was given."""
+        if any("none was given" in note for note in self.notes):
+            return None
+        return {leaf.name: Shape(*leaf.shape[1:]) for leaf in self.leaves if len(leaf.shape) > 1}
+
     def filled(self, make: Callable[[Leaf], torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with tensors in their places."""
         made = iter([make(leaf) for leaf in self.leaves])

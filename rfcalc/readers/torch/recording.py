@@ -417,6 +417,7 @@ def _failed(
         else "give the input that it was made for: --input CHANNELSxHEIGHTxWIDTH without the batch; name=… for several",
     )
     if not training:
+        failed.asked = (module, call.shapes)
         failed.advice = lambda: size_that_runs(reader, call, stopped, lambda other: _runs(module, other))
     return failed
 
