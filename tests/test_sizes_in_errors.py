@@ -29,6 +29,11 @@ class Even(nn.Module):
             raise ValueError("sides must be divisible by 32")
         return self.c(x)
 
+class Tall(Even):
+    def forward(self, x):
+        assert x.shape[2] == 128
+        return self.c(x)
+
 class Two(nn.Module):
     def __init__(self):
         super().__init__()
@@ -77,6 +82,9 @@ def test_errors_of_code_tell_the_valid_sizes(tmp_path: Path, capsys: pytest.Capt
     assert run(["draw", f"{target}Even", "--input", "3x350x525", "--output", str(written)]) == 2
     told = capsys.readouterr().err
     assert "valid sizes: multiples of 32; nearest 352x544 or 320x512" in told and not written.exists()
+    assert run(["table", f"{target}Tall", "--input", "3x150x90"]) == 2
+    told = capsys.readouterr().err
+    assert "valid sizes: axis 0: 128 only; axis 1: every size from 1 on; nearest 128x90 (rfcalc" in told
     assert run(["table", f"{target}Two", "--input", "image=3x33x40", "--input", "guide=1x34x40"]) == 2
     told = capsys.readouterr().err
     assert "valid sizes: multiples of 2; nearest 34x40 or 32x40" in told

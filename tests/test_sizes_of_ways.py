@@ -235,3 +235,34 @@ def test_what_layers_refuse_may_be_taken_on_another_way() -> None:
     for n in (6, 7, 11):
         module(torch.zeros(1, 3, 20, n))
         assert n in valid
+
+
+class OneWindow(Base):
+    """RegionViT: windows are items of the batch, each joined to a token; where there is one, the batch is 1."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        token = torch.nn.functional.avg_pool2d(y, 3).flatten(2).transpose(1, 2).reshape(-1, 1, c)
+        y = y.view(b, c, h // 3, 3, w // 3, 3).permute(0, 2, 4, 3, 5, 1).reshape(-1, 9, c)
+        return torch.cat((token, y), 1)
+
+
+def test_one_window_is_joined_to_its_token() -> None:
+    """It was refused: "there is no axis 2 for the channels in (1, 4)"."""
+    with pytest.raises(rfcalc.RfcalcError, match=r"at some sizes it gives back .* maps of more axes"):
+        rfcalc.sizes(OneWindow(), (3, 6, 6))
+
+
+def test_what_differs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said "it is taken; it does: it is taken"."""
+    from rfcalc.readers import ways
+
+    def wrong(*given: Any) -> Any:
+        told = predicted(*given)
+        return [rfcalc.Shape(*[n + 1 for n in x.dims]) for x in told] if isinstance(told, list) else told
+
+    predicted = ways.predicted  # type: ignore[attr-defined]
+    monkeypatch.setattr(ways, "predicted", wrong)
+    with pytest.raises(rfcalc.RfcalcError, match=r"say: (\d+x\d+x\d+); it does: (?!\1)\d+x\d+x\d+"):
+        rfcalc.sizes(Retried(), (3, 32, 48))

@@ -80,6 +80,8 @@ def _told(found: Sizes) -> str | None:
     apart = len({x.spatial for x in found.inputs}) > 1  # then the sizes of the first hold beside those of the others
     if apart or (not near and found.asked_near is not None):
         return None
-    rules = dict.fromkeys(told(axis.valid) for axis in found.axes)
+    rules = [told(axis.valid) for axis in found.axes]
+    alike = len(set(rules)) == 1
+    rules = rules[:1] if alike else [f"axis {i}: {rule}" for i, rule in enumerate(rules)]
     nearest = f"; nearest {' or '.join(near)}" if near else ""
     return f"valid sizes: {'; '.join(rules)}{nearest} (rfcalc sizes shows all)"

@@ -8,9 +8,9 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched, watched_again
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
+from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading
 from rfcalc.plan.classes import Range
-from rfcalc.plan.following import Following
 from rfcalc.plan.sizes_of_ways import turns
 from rfcalc.plan.solving import Part
 
@@ -36,14 +36,10 @@ def ends(known: Reading | RfcalcError, asked: Watched) -> str:
     return asked.refusal[-1].where if asked.refusal else "why is not known"
 
 
-def gives(following: Following, told: Sequence[Shape], read: Reading) -> bool:
-    """Whether a reading gives the outputs that were told."""
-    if len(following.network.outputs) != len(read.network.outputs):
-        return False
-    outputs = zip(following.network.outputs, read.network.outputs, strict=True)
-    return all(
-        told[following.network.position(a)].dims == read.shapes[read.network.position(b)].dims for a, b in outputs
-    )
+def outputs_told(network: Network, shapes: Sequence[Shape]) -> str:
+    """The extents of a network's outputs in words."""
+    outputs = [shapes[network.position(name)] for name in network.outputs]
+    return ", ".join(["x".join(map(str, y.dims)) for y in outputs])
 
 
 def holds(part: Part, n: int) -> bool:

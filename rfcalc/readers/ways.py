@@ -22,7 +22,7 @@ from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import Way, given_back, parted
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.guards import raised
-from rfcalc.readers.parts import LARGE, ends, gives, holds, ran, size_at, spread_of, without
+from rfcalc.readers.parts import LARGE, ends, holds, outputs_told, ran, size_at, spread_of, without
 from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
@@ -459,11 +459,10 @@ class Ways:
             return "" if alike else f"{self.inputs(n)[0]} is not refused as it is told: {brief(refused)}"
         if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
             return ""
-        if isinstance(told, list) and isinstance(read, Reading) and gives(following, told, read):
-            return ""
-        said = told.what if isinstance(told, RfcalcError) else "it is taken"
-        does = brief(read) if isinstance(read, RfcalcError) else "it is taken"
-        return f"at {self.inputs(n)[0]} its layers as they were read say: {said}; it does: {does}"
+        said = told.what if isinstance(told, RfcalcError) else outputs_told(following.network, told)
+        does = brief(read) if isinstance(read, RfcalcError) else outputs_told(read.network, read.shapes)
+        at = self.inputs(n)[0]
+        return "" if said == does else f"at {at} its layers as they were read say: {said}; it does: {does}"
 
     def _confirming(self, n: int, taking: Sequence[Class]) -> list[int]:
         """Sizes that take the way of one by what was told, to be confirmed: the least, the greatest, one between; one

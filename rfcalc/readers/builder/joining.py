@@ -26,6 +26,10 @@ def chained(graph: Builder, values: Sequence[Value], axis: int, dims: tuple[int,
         values = [graph.plain(v) for v in values]
     lead = max(values, key=lambda v: (bool(graph.carriers[v.node]), graph.shape(v).values))
     channel = graph.shape(lead).channel
+    if batch is not None and lead.batch is None:  # its first axis of one is taken for the batch of the others
+        if channel == batch:
+            return chained(graph, [graph.plain(v) for v in values], axis, dims)
+        channel -= channel > batch
     nodes = [graph.laid(v, inner(v.dims, batch), channel) for v in values]
     core = axis - (batch is not None and batch < axis)
     return graph.add(Concat(None if core == channel else core), nodes, dims, batch)
