@@ -243,7 +243,7 @@ class Length:
         return int(_lose(hash(self.value), self))
 
     def __reduce__(self) -> Any:
-        return int, (plain(self),)
+        return int, (_lose(plain(self), self),)
 
     __copy__ = __pos__
 
@@ -306,7 +306,7 @@ class Share:
         return bool(above % below == 0)
 
     def __reduce__(self) -> Any:
-        return float, (_float(self),)
+        return float, (_lose(_float(self), self),)
 
     def __deepcopy__(self, memo: Any) -> Share:
         return self

@@ -42,6 +42,7 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     Congruence(start=16, modulus=16, rests=(0,), below=())
     """
     from rfcalc.plan.sizes import Sizes
+    from rfcalc.readers.undisguised import confirmed
 
     asked = named(target)
     near_ = lengths("near", near)
@@ -59,9 +60,14 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         except RfcalcError as unfollowed:
             from rfcalc.readers.by_ways import sizes_of_ways
 
-            return sizes_of_ways(target, found, shapes, near_, assumptions, unfollowed)
+            ways = sizes_of_ways(target, found, shapes, near_, assumptions, unfollowed)
+            confirmed(target, network, ways)
+            return ways
         assumptions = (*assumptions, *told)
-    return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
+    one = Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
+    if following is not None:
+        confirmed(target, network, one)
+    return one
 
 
 def _read_close(asked: Named, given: Any, near: Sequence[int] | None) -> tuple[Target, Any, Any, tuple[str, ...]]:
@@ -74,7 +80,10 @@ def _read_close(asked: Named, given: Any, near: Sequence[int] | None) -> tuple[T
         raise
     except RfcalcError as error:
         from rfcalc.readers.close import close_to, first_of, told
+        from rfcalc.readers.undisguised import takes_no_lengths
 
+        if (untold := takes_no_lengths(asked, given, error)) is not None:
+            raise untold from None
         close = close_to(asked, given, error)
         if close is None:
             raise

@@ -12,6 +12,7 @@ import torch
 from rfcalc.core import progress
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import NetworkError, RfcalcError, plural
+from rfcalc.core.lengths import watching
 from rfcalc.core.shape import Shape
 from rfcalc.graph import uncollected
 from rfcalc.graph.network import Network
@@ -22,6 +23,7 @@ from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.amounts import amounts
 from rfcalc.readers.torch.batching import sizes
 from rfcalc.readers.torch.beside import computed, in_place, indexed
+from rfcalc.readers.torch.by_itself import ran
 from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
@@ -81,6 +83,7 @@ def from_torch(
                 fix="leave __class__ as Python makes it",
             )
     module, given, recording = _run(module, input, training, exact)
+    did = ran(recording) if watching() is not None else None
     notes = list(given.notes)
     graph, heard = _translated(recording)
     outputs = _outputs(graph, recording)
@@ -122,6 +125,7 @@ def from_torch(
     network.source.amounts = amounts(graph, recording, steps)
     if not any(isinstance(m, torch.jit.ScriptModule) for _, m in recording.parts.modules):  # these ask unheard
         network.source.heard = heard.named({**named, **dict(enumerate(graph.inputs))})
+        network.source.ran = did
     own = {id(p) for _, p in recording.parts.parameters}
     used = [t for step in recording.steps for t in step.given]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}

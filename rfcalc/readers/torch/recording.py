@@ -111,14 +111,14 @@ MOST_STAND_INS = 4  # runs in which code is found to hide lengths
 def _run(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
     try:
         return _recorded(module, call, training, exact)
-    except _Asked:  # perhaps of something large that no input reaches
+    except NoValues:  # perhaps of something large that no input reaches
         try:
             return _recorded(module, call, training, exact=True)
-        except _Asked as asked:
+        except NoValues as asked:
             raise asked.told from asked
 
 
-class _Asked(Exception):
+class NoValues(Exception):
     """Values were asked for that are not there; `told` is what is said of it."""
 
     def __init__(self, told: RfcalcError) -> None:
@@ -164,7 +164,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             failed = _failed(error, recorder, given, module, call)
             failed.reached, failed.looking = len(recorder.steps), disguise
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
-                raise _Asked(failed) from error
+                raise NoValues(failed) from error
             refuses = isinstance(error, Exception) and not isinstance(error, (MemoryError, RecursionError))
             if disguise.watched is not None and refuses:
                 refusing(disguise, error)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched
+from rfcalc.core.shape import Shape
 from rfcalc.readers.torch.given import ForwardCall
 
 if TYPE_CHECKING:
     from rfcalc.graph.strides import Copy
+    from rfcalc.readers.torch.by_itself import Ran
     from rfcalc.readers.torch.lived import Lived
 
 _WHOLE = (torch.int8, torch.uint8, torch.int16, torch.int32)
@@ -60,6 +63,7 @@ class Source:
             a part of one.
         amounts: what the operators of nodes are given beside maps: numbers, and the names of parameters.
         heard: what its code asked of lengths, where it was watched.
+        ran: what its run did then.
     """
 
     module: torch.nn.Module
@@ -83,6 +87,7 @@ class Source:
     batches: Mapping[str, int] = field(default_factory=dict)
     amounts: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     heard: Watched | None = None
+    ran: Ran | None = None
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
@@ -135,6 +140,19 @@ class Source:
         from rfcalc.readers.torch.lived import lived
 
         return lived(self.module, self.call.of_batch(batch), self.training, amp)
+
+    def by_itself(self, base: Sequence[Shape], inputs: Sequence[Shape]) -> Ran | RfcalcError | None:
+        """What the module does with plain numbers for lengths, at sizes as it is called (`base`: those that it was read
+        at); the error where it is refused; None where that hangs on values."""
+        from rfcalc.readers.torch.by_itself import by_itself
+
+        return by_itself(self, base, inputs)
+
+    def at_first(self) -> tuple[Ran | RfcalcError | None, list[str]]:
+        """The same at the sizes that it was read at, and where its code looks at what a length is."""
+        from rfcalc.readers.torch.by_itself import at_first
+
+        return at_first(self)
 
     def scales(self, batch: Any) -> Mapping[str, Any]:
         """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""
