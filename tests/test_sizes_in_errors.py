@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -102,11 +103,24 @@ def test_sizes_are_told_from_an_input_that_does_not_run(tmp_path: Path, capsys: 
     assert [n.valid for n in rfcalc.sizes("unet-padded", "1x350x525").near] == [(352, 528), (336, 512)]
 
 
+def json_of(capsys: Any, words: list[str]) -> Any:
+    assert run([*words, "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)["axes"]
+
+
 def test_of_which_inputs_the_sizes_are_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text(REFUSING)
     target = ["sizes", f"{tmp_path / 'net.py'}:Two", "--input"]
     assert run([*target, "image=3x34x40", "--input", "guide=1x34x40"]) == 0
     assert "n is the size of image and guide together." in " ".join(capsys.readouterr().out.split())
+    assert [axis["inputs"] for axis in json_of(capsys, [*target, "image=3x34x40", "--input", "guide=1x34x40"])] == [
+        ["image", "guide"],
+        ["image", "guide"],
+    ]
+    assert [axis["inputs"] for axis in json_of(capsys, [*target, "image=3x35x40", "--input", "guide=1x34x40"])] == [
+        ["image"],
+        ["image", "guide"],
+    ]
     assert run([*target, "image=3x35x40", "--input", "guide=1x34x40"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "n is the size of image on axis 0, while guide stays as given; the size of image and guide together" in told

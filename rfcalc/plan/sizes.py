@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
@@ -154,6 +155,12 @@ class Sizes:
         for source, axis in varied:
             inputs = (*inputs[:source], with_size(inputs[source], axis, size), *inputs[source + 1 :])
         return inputs
+
+    def varied(self, axis: int) -> tuple[str, ...]:
+        """The inputs of which n is the size on an axis: those of the first one's size; the others stay as given."""
+        first = self.inputs[0]
+        alike = [x.rank == first.rank and x.spatial[axis] == first.spatial[axis] for x in self.inputs]
+        return tuple(compress(self.network.inputs, alike))
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
@@ -410,6 +417,7 @@ class Sizes:
         valid = solved.valid
         return {
             "axis": axis,
+            "inputs": list(self.varied(axis)),
             "from": valid.start,
             "modulus": valid.modulus,
             "residues": list(valid.rests),

@@ -66,12 +66,11 @@ def document(found: Sizes) -> Document:
 
 
 def _varied(found: Sizes) -> str:
-    """Of which inputs n is the size: those that have the first one's size vary with it."""
-    first, names = found.inputs[0], list(found.network.inputs)
+    """Of which inputs n is the size."""
+    names = list(found.network.inputs)
     axes: dict[tuple[str, ...], list[int]] = {}
-    for axis, n in enumerate(first.spatial):
-        alike = [x.rank == first.rank and x.spatial[axis] == n for x in found.inputs]
-        axes.setdefault(tuple([name for name, same in zip(names, alike, strict=True) if same]), []).append(axis)
+    for axis in range(found.inputs[0].rank):
+        axes.setdefault(found.varied(axis), []).append(axis)
     parts = []
     for together, mine in axes.items():
         at = "" if len(axes) == 1 else f" on axis {_listed(mine)}"

@@ -31,6 +31,7 @@ SizesAxisJson = TypedDict(
     "SizesAxisJson",
     {
         "axis": Count,
+        "inputs": Annotated[list[str], "those of which n is the size; the others stay as in `input`"],
         "from": Annotated[int | None, "null: `below` is complete"],
         "modulus": Positive,
         "residues": list[Count],
