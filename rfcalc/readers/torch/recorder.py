@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
@@ -25,6 +25,7 @@ from rfcalc.core.fitting import as_fitting
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.dropped import attended
 from rfcalc.readers.torch.meta import ran, written_over
+from rfcalc.readers.torch.operators import OPERATORS, KnownSchema, operator, settled
 
 MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
 MOST_TRIED = 1 << 20  # values that an operator is tried on
@@ -106,7 +107,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        known = _OPERATORS.get(func) or operator(func)
+        known = OPERATORS.get(func) or operator(func)
         self._last, self._taken = (known, args, kwargs), False
         if torch._C._functorch.maybe_current_level() is not None:  # inside of vmap, of what has values
             return func(*args, **kwargs)
@@ -190,7 +191,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _too_much(self, func: Any, known: KnownSchema, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> bool:
         """Whether something is drawn by chance, or so large that it is left without data until its values are asked."""
-        if known.random and not _settled(known, args, kwargs):
+        if known.random and not settled(known, args, kwargs):
             return True
         if self.exact or known.views:
             return False
@@ -259,7 +260,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         if known.name == "linear" and (found := self._as_if_fitting(*bare[:2])) is not None:
             return found
         try:
-            drawn = known.random and not _settled(known, args, kwargs)
+            drawn = known.random and not settled(known, args, kwargs)
             if known.written and not (known.views or drawn or known.reshapes):
                 out = written_over(func, bare, named)
             elif known.views or drawn or known.reshapes:
@@ -378,70 +379,6 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
 _META = torch.device("meta")
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-_OTHERS = ("type_as", "expand_as", "view_as", "reshape_as")  # of the second argument only shape or type matter
-_SHAPE_ONLY = frozenset(
-    ["zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty", *_OTHERS]
-)
-_ASKING = frozenset(["item", "_local_scalar_dense", "equal", "is_nonzero", "allclose", "_is_all_true", "_is_any_true"])
-
-
-class KnownSchema(NamedTuple):
-    """What is asked of an operator's schema, once for each operator."""
-
-    name: str
-    overload: str
-    names: tuple[str, ...]
-    defaults: dict[str, Any]
-    views: bool
-    writes: bool
-    written: tuple[tuple[int, str], ...]  # arguments that it writes to: place and name
-    random: bool
-    reshapes: bool  # changes the shape of its argument in place
-    shape_only: bool
-    by_other: bool
-    asks: bool
-
-
-_OPERATORS: dict[Any, KnownSchema] = {}
-
-
-def operator(func: Any) -> KnownSchema:
-    """What is known of an operator.
-
-    Raises:
-        NotImplementedError: it has no schema.
-    """
-    schema = func._schema
-    namespace, _, name = schema.name.partition("::")
-    returned = [r.alias_info for r in schema.returns]
-    names = tuple(a.name for a in schema.arguments)
-    defaults = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
-    writes = [(i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write]
-    seen = any(a is not None and not a.is_write for a in returned)
-    full = name if namespace == "aten" else f"{namespace}.{name}"
-    if full == "_convolution":  # what tracing writes down; its first arguments are the same
-        full = "convolution"
-    found = _OPERATORS[func] = KnownSchema(
-        full,
-        func._overloadname,
-        names,
-        defaults,
-        seen,
-        bool(writes),
-        tuple(writes),
-        torch.Tag.nondeterministic_seeded in func.tags,
-        torch.Tag.inplace_view in func.tags,
-        full in _SHAPE_ONLY or (full == "to" and func._overloadname == "other"),
-        full in _OTHERS or (full == "to" and func._overloadname == "other"),
-        full in _ASKING,
-    )
-    return found
-
-
-def _settled(known: KnownSchema, args: Any, kwargs: Any) -> bool:
-    """Whether an operator that may draw by chance does not, as it is called: dropout in evaluation mode."""
-    bound = {**known.defaults, **dict(zip(known.names, args, strict=False)), **kwargs}
-    return bound.get("train", bound.get("training")) is False or bound.get("dropout_p") == 0
 
 
 def walked(args: Any) -> Any:
