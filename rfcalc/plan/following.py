@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,12 +19,10 @@ from rfcalc.core.lengths import Watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
+from rfcalc.plan.alone import alone, lower_half, upper_half, whole
 from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
 ENOUGH_ALIKE = 3  # readings, with maps of other sizes, that tell rules where some have other nodes
-MOST_PADDING = 12  # beyond what is missing to a multiple
-LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
-MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
 Solved = dict[tuple[int, tuple[tuple[Any, ...], ...]], list[Any]]
@@ -343,7 +340,7 @@ class _Lengths(Lengths):
     def alone(self, told: list[int], dims: tuple[int, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
         key = (tuple(told), dims)
         if key not in self._known:
-            self._known[key] = list(_alone(told, dims))
+            self._known[key] = list(alone(told, dims))
         return self._known[key]
 
 
@@ -394,70 +391,10 @@ def _rule(
             mine = lengths.get((q, i))
             missing = [n - m for n, m in zip(dims, mine or dims, strict=True)]
             if len(set(missing)) > 1:
-                for share in (_lower_half, _upper_half, _all):
+                for share in (lower_half, upper_half, whole):
                     if all(v == share(d) for v, d in zip(told, missing, strict=True)):
                         return Rule(partial(_of_two, share, p, q, i), (p, q))
     raise Unfollowed(node.name, f"{path[0]} is {numbers} in {len(told)} readings, which follows no earlier map")
-
-
-def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Callable[[Any], Any]]]:
-    """Rules of one length that give these numbers; the simplest has the smallest rank."""
-    pairs = list(zip(told, dims, strict=True))
-    add = told[0] - dims[0]
-    if all(v == n + add for v, n in pairs):
-        yield (0 if add == 0 else 4), lambda n: n + add
-    first, size = pairs[0]
-    if size < first and all(v * size == n * first for v, n in pairs) and first % size == 0:
-        yield 1, partial(_times, first // size)
-    if 0 < first < size and all(v * size == n * first for v, n in pairs) and size % first == 0:  # windows
-        yield 2, partial(_part, size // first)
-    for k in (2, 3, 4, 8):
-        if all(v == n // k for v, n in pairs):
-            yield 2, partial(_part, k)
-    scale = Fraction(*pairs[0])
-    if 1 < scale.denominator <= LARGEST_SHARE and scale.numerator > 1 and all(v == n * scale // 1 for v, n in pairs):
-        yield 2, partial(_share, scale.numerator, scale.denominator)
-    for m in MULTIPLES:
-        if len({n % m for n in dims}) < min(m, 3):
-            continue
-        if all(v == -n % m for v, n in pairs):
-            yield 3, partial(_up_to, m)
-        for more in range(MOST_PADDING):  # as TensorFlow's SAME pads before a stride: in all, before, after
-            for share in (_all, _lower_half):
-                if all(v == share(-n % m + more) for v, n in pairs):
-                    yield 5, partial(_filled, share, m, more)
-
-
-def _times(k: int, n: Any) -> Any:
-    return n * k
-
-
-def _share(a: int, b: int, n: Any) -> Any:
-    return n * a // b
-
-
-def _part(k: int, n: Any) -> Any:
-    return n // k
-
-
-def _up_to(m: int, n: Any) -> Any:
-    return -n % m
-
-
-def _filled(share: Callable[[Any], Any], m: int, more: int, n: Any) -> Any:
-    return share(-n % m + more)
-
-
-def _lower_half(d: Any) -> Any:
-    return d // 2
-
-
-def _upper_half(d: Any) -> Any:
-    return d - d // 2
-
-
-def _all(d: Any) -> Any:
-    return d
 
 
 def _of_one(rule: Callable[[Any], Any], p: int, i: int, shapes: Sequence[Shape]) -> Any:
