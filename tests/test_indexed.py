@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -299,6 +300,13 @@ def test_embedding_of_sums_by_index() -> None:
     assert ruled.listed(5) == [[0], [1], [1, 2], [3], [3, 4], [], []]
     module, source = rfcalc.to_torch(rfcalc.Network(layer, "2x4")), torch.arange(8.0).view(1, 2, 4)
     assert module(source).tolist() == [[[3, 0, 1], [11, 0, 5]]]
+
+
+def test_whether_sums_by_index_read_anything_is_told_without_listing() -> None:
+    """So that sizes are told of it in one step: "a size is counted through"."""
+    for by, first, length, extent in product((0, 1, 3), (-7, -2, 0, 2, 6), (1, 2, 5), (1, 2, 4)):
+        layer = IndexSum(1, [[first], [first + 1, first + 2]], by=by, length=length)
+        assert layer._read_of(extent) == any(layer.listed(extent)), (by, first, length, extent)
 
 
 @pytest.mark.parametrize(

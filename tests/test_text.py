@@ -10,13 +10,14 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch_prints import PRINTS, everything, resnet
 
-from rfcalc import Report, RfcalcError, analyze, from_text, spec
+from rfcalc import Report, RfcalcError, analyze, from_text, from_torch, sizes, spec
 from rfcalc.cli import run
 from rfcalc.notation import parse, write
 from rfcalc.readers.text import format_of
@@ -280,6 +281,55 @@ def test_every_module_makes_what_pytorch_makes() -> None:
         x = part(x)
         assert (row.name, row.shape.dims) == (name, tuple(x.shape[1:]))
         assert row.params == sum(p.numel() for p in part.parameters())
+
+
+HANGING = (  # modules whose layers hang on the sizes of the map
+    nn.Unflatten(1, (2, 4)),
+    nn.Unflatten(1, torch.Size([2, -1])),
+    nn.Unflatten(-1, (4, -1)),
+    nn.ConstantPad2d((1, 2, 0, 1), 3.5),
+    nn.Unfold(3, padding=1),
+    nn.Unfold((2, 3), dilation=2, stride=2),
+    nn.Upsample(scale_factor=1.5),
+    nn.Upsample(scale_factor=(0.5, 2.0), mode="bilinear"),
+    nn.UpsamplingNearest2d(scale_factor=2.5),
+    nn.UpsamplingBilinear2d(scale_factor=2),
+)
+
+
+@pytest.mark.parametrize("part", HANGING, ids=str)
+def test_modules_whose_layers_hang_on_sizes(part: nn.Module) -> None:
+    """None was understood. Shapes are PyTorch's, fields those of the module itself, and so are the valid sizes."""
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), part).to("meta")
+    printed, own = analyze(str(module), "3x8x12"), analyze(from_torch(module, "3x8x12"))
+    assert (
+        printed.shapes[-1].dims
+        == own.shapes[-1].dims
+        == tuple(module(torch.zeros(1, 3, 8, 12, device="meta")).shape[1:])
+    )
+    assert str(printed.rows[-1].receptive_field) == str(own.rows[-1].receptive_field)
+    found = sizes(str(module), "3x8x12")
+    for n in range(1, 33):
+        try:
+            made = tuple(module(torch.zeros(1, 3, 8, n, device="meta")).shape[1:])
+        except RuntimeError:
+            made = ()
+        assert (n in found.axes[1].valid) == bool(made), n
+        assert not made or analyze(str(module), f"3x8x{n}").shapes[-1].dims == made
+
+
+def test_standard_input_is_read_at_several_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"nn.Sequential(nn.Conv2d(3, 8, 3), nn.Upsample(scale_factor=1.5))"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert run(["sizes", "-", "--input", "3x20x20"]) == 0
+    assert "(3 * n - 6) // 2" in capsys.readouterr().out
+
+
+def test_a_rounded_factor_is_told_as_a_shape_alone() -> None:
+    found = analyze("nn.Sequential(nn.Conv2d(3, 8, 1), nn.Upsample(scale_factor=1.5))", "3x5x8")
+    assert found.shapes[-1].dims == (8, 7, 12) and not found.complete
+    with pytest.raises(RfcalcError, match=r"a factor of 0\.3 is not understood"):
+        from_text("nn.Sequential(nn.Upsample(scale_factor=0.3))")
 
 
 def test_a_printed_resnet_is_the_zoos() -> None:

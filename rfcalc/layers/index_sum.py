@@ -9,7 +9,7 @@ from typing import Any
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.layer import NEW, SAME_UNIT, VIEW, Alternatives, Layer, layer, on_axis, store
 from rfcalc.core.shape import Shape, axis_of
-from rfcalc.core.size import is_number
+from rfcalc.core.size import Size, is_number
 from rfcalc.core.syntax import Spelling, Word, ranges, split
 from rfcalc.core.window import Listed, Slide, Table
 
@@ -71,9 +71,22 @@ class IndexSum(Layer):
         (x,) = xs
         axis = axis_of(x, self.axis)
         length = len(self.rows) if self.length is None else self.length
-        if is_number(x.dims[axis]) and not any(self.listed(int(x.dims[axis]))):
+        if is_number(x.dims[axis]) and not self._read_of(x.dims[axis]):
             raise ShapeError(f"nothing of axis {axis} of {x} is read", fix="a Constant depends on nothing")
         return Shape(*x.dims[:axis], length, *x.dims[axis + 1 :], channel=x.channel)
+
+    def _read_of(self, extent: Size) -> bool:
+        """Whether any position of an axis of this extent is read."""
+        if self.by is None or self.length is None:
+            return any(t < extent for row in self.rows for t in row)
+        firsts = [  # of each phase and position of it, the first period in which that is not before the map
+            (phase, t, max(0, -(t // self.by) if self.by else 0))
+            for phase, row in enumerate(self.rows)
+            for t in row
+            if t >= 0 or self.by
+        ]
+        count = len(self.rows)
+        return any(q * count + phase < self.length and self.by * q + t < extent for phase, t, q in firsts)
 
     def _index(self) -> Listed | Slide | Table:
         if self.by is None:

@@ -80,7 +80,7 @@ def followed(target: Any, first: Target, step: int = 1, few: bool = False) -> tu
     """
     network = first.network
     target = target if isinstance(target, Known) else Known(target, sized=few)
-    what = "file" if named(target.target).sort == "file" else "code"
+    what = "file" if named(target.target).sort in ("file", "text") else "code"
     asks = what == "code" or (few and getattr(network.source, "heard", None) is not None)
     base = [s for s in network.inputs.values() if s is not None]
     known = Reading(network, forward(network, base).shapes)

@@ -176,6 +176,7 @@ def untold(what: str, why: str, where: str | None = None) -> RfcalcError:
     mend = {
         "code": "write sizes in the code as expressions of the input's",
         "model": "build it with open sides (None), where sizes are constants in it",
+        "text": "read the model itself: file.py:Name",
         "file": "write the file with open (dynamic) axes, where sizes are constants in it",
     }
     fix = f"read it at the size in question with --input; {mend[what]}"

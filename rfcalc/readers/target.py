@@ -91,7 +91,7 @@ class Named(NamedTuple):
     @property
     def again(self) -> bool:
         """Whether it can be read at any size of its input."""
-        return self.sort in ("code", "model", "file")
+        return self.sort in ("code", "model", "file", "text")
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
@@ -228,12 +228,14 @@ def _pasted(text: str, form: str, given: Any) -> Target:
     from rfcalc.readers.text import from_text
 
     loaded = from_text(text, given)
-    return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
+    about = (loaded.network, loaded.network.name or form, loaded.assumptions)
+    return Target(*about, bound=bool(loaded.given))
 
 
 def _standard_input(given: Any) -> Target:
     loaded = import_module("rfcalc.readers.text").load(STDIN, given)
-    return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
+    about = (loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
+    return Target(*about, bound=bool(loaded.given))
 
 
 def _file_named(text: str) -> Named | None:
@@ -266,7 +268,8 @@ def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target
     loader = import_module(module).load
     loaded = loader(path, given) if imported else loader(path)
     more = getattr(loaded, "given", {})
-    return Target(loaded.network, path, tuple(loaded.assumptions), imported, given=more)
+    bound = imported and ("text" not in module or bool(loaded.given))
+    return Target(loaded.network, path, tuple(loaded.assumptions), bound, given=more)
 
 
 def _no_such_file(path: str) -> RfcalcError:

@@ -8,9 +8,10 @@ assumed.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rfcalc.core.errors import NotationError, RfcalcError
 from rfcalc.readers.imported import Imported, imported
@@ -78,7 +79,7 @@ def load(path: str, inputs: Any = None) -> Imported:
     """The network of a text file, or of standard input for ``-``."""
     try:
         if path == STDIN:
-            raw = sys.stdin.buffer.read(LARGEST + 1)
+            raw = _all_of(sys.stdin)
         else:
             with Path(path).open("rb") as file:
                 raw = file.read(LARGEST + 1)
@@ -96,6 +97,12 @@ def load(path: str, inputs: Any = None) -> Imported:
     except RfcalcError as error:
         error.where = f"{where}: {error.where}" if error.where else where
         raise
+
+
+@lru_cache(1)
+def _all_of(stream: TextIO) -> bytes:
+    """What standard input has; kept, because it comes once, and a text may be read again at other sizes."""
+    return stream.buffer.read(LARGEST + 1)
 
 
 def _notation(text: str, inputs: Any) -> Imported:

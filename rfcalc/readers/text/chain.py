@@ -5,15 +5,17 @@ Imports nothing of the formats.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import Layer
+from rfcalc.core.lengths import watching
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.unknown import Unknown
 from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.heard import gives, lengths_of, source_of
 from rfcalc.readers.builder.values import Value
 from rfcalc.readers.configuration import bounded
 from rfcalc.readers.imported import Imported, imported, input_shapes
@@ -40,6 +42,7 @@ class TextChain:
         self.notes: dict[str, None] = {}
         self.outputs: list[str] = []
         self._counts: dict[str, int] = {}
+        self.given: dict[str, tuple[int, ...]] = {}  # by module, what its layers are given that hangs on sizes
         shape = Shape.of(tuple(default)) if wanted is None else wanted
         self.values[INPUT] = self.graph.input(INPUT, shape, (1, *shape.dims), 0)
         if wanted is None and not told:
@@ -90,6 +93,22 @@ class TextChain:
         self.at = name
         return name
 
+    def begin(self, name: str) -> None:
+        """Say which module is read now."""
+        self.graph.step += 1
+        if (watched := watching()) is not None:
+            watched.standing[:] = [name]
+
+    def sized(self, make: Callable[[list[Any], Callable[[Iterable[Any]], Any]], list[Layer]], name: str) -> list[Layer]:
+        """Layers of a module that hang on the lengths of the current map."""
+
+        def plain(values: Iterable[Any]) -> tuple[int, ...]:
+            found = tuple(gives(self.graph, values))
+            self.given[name] = (*self.given.get(name, ()), *found)
+            return found
+
+        return make(lengths_of(self.graph, self.values[self.at])[1:], plain)
+
     def _new(self, name: str) -> None:
         if len(self.graph.nodes) >= MOST_LAYERS:
             raise LimitError("the text has too many layers", why=f"the limit is {MOST_LAYERS:,}")
@@ -113,5 +132,6 @@ class TextChain:
         outputs = [o for o in self.outputs if o != self.at] + [self.at] if self.outputs else []
         named = {0: INPUT, **{p: made.label for p, made in enumerate(graph.nodes, 1)}}
         nodes = [(made.label, made.layer, tuple(named[i] for i in made.inputs)) for made in graph.nodes]
-        network = Network.from_nodes(nodes, {INPUT: graph.shapes[0]}, outputs=outputs, name=name)
-        return imported(network, notes=list(self.notes), unknown=graph.report(named))
+        source = source_of(graph, named, range(1, len(graph.nodes) + 1), "text") if self.given else None
+        network = Network.from_nodes(nodes, {INPUT: graph.shapes[0]}, outputs=outputs, name=name, source=source)
+        return imported(network, notes=list(self.notes), unknown=graph.report(named), given=self.given)

@@ -75,6 +75,8 @@ def value(node: ast.expr, where: str, names: dict[str, Any], unquoted: bool = Fa
         if len(node.elts) > MOST_ENTRIES:
             raise RfcalcError("a list is too long", where=where)
         return [value(e, where, names, unquoted) for e in node.elts]
+    if isinstance(node, ast.Call) and called(node) == "Size" and len(node.args) == 1 and not node.keywords:
+        return value(node.args[0], where, names, unquoted)  # torch.Size([2, 4])
     if isinstance(node, ast.Name):
         if node.id in names:
             return names[node.id]

@@ -5,21 +5,26 @@ Nothing is evaluated: arguments are literals, and whole-number arithmetic on the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, ShapeError, plural
 from rfcalc.core.layer import Layer
+from rfcalc.core.lengths import watching
+from rfcalc.core.size import prod
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
+from rfcalc.layers.index_sum import IndexSum
 from rfcalc.layers.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from rfcalc.layers.pointwise import GLU, Activation, Dropout, Identity, PReLU, Softmax, StochasticDepth
 from rfcalc.layers.pool import AdaptivePool, AvgPool, LpPool, MaxPool
 from rfcalc.layers.resample import Pad, PixelShuffle, PixelUnshuffle, Upsample
-from rfcalc.layers.reshape import Flatten, Reshape
+from rfcalc.layers.reshape import Flatten, Permute, Reshape
 from rfcalc.layers.slice import ChannelShuffle
 from rfcalc.layers.transpose import ConvTranspose
-from rfcalc.readers.configuration import Fields, integer, malformed, shown
+from rfcalc.layers.unknown import Unknown
+from rfcalc.readers.configuration import NO_DEFAULT, Fields, integer, malformed, shown
 
 
 class Module(NamedTuple):
@@ -31,10 +36,17 @@ class Module(NamedTuple):
     where: str
 
 
-class WrittenLayer(NamedTuple):
-    """A layer, and what its text says that it reads: channels (or features), and how many spatial axes."""
+Sized = Callable[[list[Any], Callable[[Iterable[Any]], Any]], list[Layer]]
 
-    layer: Layer
+
+class WrittenLayer(NamedTuple):
+    """A layer, and what its text says that it reads: channels (or features), and how many spatial axes.
+
+    `layer` may be a function that makes layers for the lengths of the map before it (`TextChain.sized`); its second
+    argument makes numbers of what it computes with them.
+    """
+
+    layer: Layer | Sized
     reads: int | None = None
     rank: int | None = None
 
@@ -48,6 +60,7 @@ CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dila
 TRANSPOSE = (*CONV[:5], "output_padding", "groups", "bias", "dilation", "padding_mode")
 POOL = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
 AVGPOOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+FACTORS = 64  # the largest factor of a map, and the largest denominator of one
 NORM = ("num_features", "eps", "momentum", "affine", "track_running_stats", "device", "dtype", "bias")
 
 
@@ -178,15 +191,79 @@ def _upsample(f: Fields, rank: int) -> WrittenLayer:
     corners = bool(f.get("align_corners"))
 
     def axes(value: Any) -> Any:
-        listed = value if isinstance(value, (list, tuple)) else (value,)
-        found = tuple(integer(n, f"{f.where}: a factor or size") for n in listed)
+        found = tuple(integer(n, f"{f.where}: a factor or size") for n in _listed_axes(value))
         return found[0] if len(set(found)) == 1 else found
 
     if size is not None:
         return WrittenLayer(Upsample(size=axes(size), mode=mode, align_corners=corners))
     if factor is None:
         raise malformed(f.where, "neither a size nor a scale_factor is given")
+    if any(isinstance(n, float) and not n.is_integer() for n in _listed_axes(factor)):
+        return WrittenLayer(_scaled([_fraction(n, f.where) for n in _listed_axes(factor)], mode, corners))
     return WrittenLayer(Upsample(axes(factor), mode=mode, align_corners=corners))
+
+
+def _listed_axes(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _fraction(factor: Any, where: str) -> Fraction:
+    """A factor such as 1.5, of which multiples are exact in PyTorch's floating point."""
+    found = Fraction(factor) if isinstance(factor, (int, float)) and 0 < factor < FACTORS else Fraction(0)
+    if not found or found.denominator > FACTORS:
+        raise RfcalcError(f"a factor of {shown(factor)} is not understood", where=where, fix="give the size: size=…")
+    return found
+
+
+def _scaled(factors: Sequence[Fraction], mode: str, corners: bool) -> Sized:
+    """Resizing by fractions, rounded down. Where a size is rounded, PyTorch takes positions by the factor, not by the
+    sizes: no layer does that, and only the shape is told."""
+
+    def make(dims: list[Any], plain: Callable[[Iterable[Any]], Any]) -> list[Layer]:
+        each = factors if len(factors) > 1 else [*factors] * (len(dims) - 1)
+        if len(each) != len(dims) - 1:
+            raise ShapeError(f"the factor has {plural(len(each), 'axis', 'axes')}, the map {len(dims) - 1}")
+        sizes = [n * f.numerator // f.denominator for n, f in zip(dims[1:], each, strict=True)]
+        if any(n < 1 for n in sizes):
+            raise ShapeError("nothing is left of the map").by_answer()
+        watched = watching()
+        if not (corners or (watched is not None and watched.sized)) and any(
+            n * f.numerator % f.denominator != 0 for n, f in zip(dims[1:], each, strict=True)
+        ):
+            return [Unknown((dims[0], *sizes), f"upsample {'x'.join(map(str, factors))}, rounded")]
+        return [Upsample(size=plain(sizes), mode=mode, align_corners=corners)]
+
+    return make
+
+
+def _unfold(f: Fields, rank: int) -> WrittenLayer:
+    """Windows of a map, each in a column: its positions are taken apart as channels."""
+    kernel, step, pad, gap = (
+        f.sizes(name, 2, default) for name, default in
+        (("kernel_size", NO_DEFAULT), ("stride", 1), ("padding", 0), ("dilation", 1))
+    )  # fmt: skip
+
+    def make(dims: list[Any], plain: Callable[[Iterable[Any]], Any]) -> list[Layer]:
+        if len(dims) != 3:
+            raise ShapeError(f"windows of maps, and gets {plural(len(dims) - 1, 'axis', 'axes')}")
+        counts = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(dims[1:], kernel, step, pad, gap, strict=True)
+        ]
+        if any(n < 1 for n in counts):
+            raise ShapeError(f"no window of {kernel[0]}x{kernel[1]} lies in the map").by_answer()
+        lengths = plain([n * k for n, k in zip(counts, kernel, strict=True)])
+        found: list[Layer] = [
+            IndexSum(axis, [[d * t - p] for t in range(k)], by=s, length=length)
+            for axis, (k, s, p, d, length) in enumerate(zip(kernel, step, pad, gap, lengths, strict=True), 1)
+        ]
+        if kernel[0] == kernel[1]:
+            return [*found, PixelUnshuffle(kernel[0]), Flatten(1)]
+        (c, h, w), (kh, kw) = plain([dims[0], *counts]), kernel
+        apart = Reshape((c, h, kh, w, kw))
+        return [*found, apart, Permute((0, 2, 4, 1, 3)), Reshape((c * kh * kw, h * w))]
+
+    return WrittenLayer(make, None, 2)
 
 
 def _fixed_mode(mode: str) -> Callable[[Fields, int], WrittenLayer]:
@@ -216,12 +293,22 @@ def _flatten(f: Fields, rank: int) -> WrittenLayer:
 
 
 def _unflatten(f: Fields, rank: int) -> WrittenLayer:
-    if f.get("dim") != 1:
-        raise RfcalcError("only dim 1 of a flat vector can be taken apart here", where=f.where)
-    told = f.get("unflattened_size")
+    told, dim = f.get("unflattened_size"), f.integer("dim")
     if not isinstance(told, (list, tuple)) or not told:
         raise malformed(f.where, f"unflattened_size is {shown(told)}")
-    return WrittenLayer(Reshape(tuple(integer(n, f.where) for n in told)))
+    if dim == 0:
+        raise RfcalcError("the batch cannot be taken apart", where=f.where)
+    parts = [integer(n, f.where) for n in told]
+
+    def make(dims: list[Any], plain: Callable[[Iterable[Any]], Any]) -> list[Layer]:
+        axis = dim - 1 if dim > 0 else len(dims) + dim
+        if not 0 <= axis < len(dims):
+            raise ShapeError(f"there is no axis {dim} in {plural(len(dims) + 1, 'axis', 'axes')}")
+        rest = dims[axis] // prod(n for n in parts if n != -1)  # of the part that is -1
+        sizes = plain([*dims[:axis], *(rest if n == -1 else n for n in parts), *dims[axis + 1 :]])
+        return [Reshape(tuple(sizes))]
+
+    return WrittenLayer(make)
 
 
 def _softmax(f: Fields, rank: int, log: bool = False) -> WrittenLayer:
@@ -301,8 +388,9 @@ MODULES: dict[str, _Known] = {
     "Flatten": _Known(("start_dim", "end_dim"), _flatten),
     "Unflatten": _Known(("dim", "unflattened_size"), _unflatten),
     "Upsample": _Known(("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), _upsample),
-    "UpsamplingNearest2d": _Known(("size", "scale_factor"), _fixed_mode("nearest")),
-    "UpsamplingBilinear2d": _Known(("size", "scale_factor"), _fixed_mode("bilinear")),
+    "UpsamplingNearest2d": _Known(("size", "scale_factor", "mode"), _fixed_mode("nearest")),
+    "UpsamplingBilinear2d": _Known(("size", "scale_factor", "mode"), _fixed_mode("bilinear")),
+    "Unfold": _Known(("kernel_size", "dilation", "padding", "stride"), _unfold),
     "PixelShuffle": _Known(
         ("upscale_factor",), lambda f, rank: WrittenLayer(PixelShuffle(f.integer("upscale_factor")))
     ),
@@ -311,6 +399,7 @@ MODULES: dict[str, _Known] = {
     ),
     "ChannelShuffle": _Known(("groups",), lambda f, rank: WrittenLayer(ChannelShuffle(f.integer("groups")))),
     **_ranked("ZeroPad", ("padding",), _pad("zeros")),
+    **_ranked("ConstantPad", ("padding", "value"), _pad("zeros")),
     **_ranked("ReflectionPad", ("padding",), _pad("reflect")),
     **_ranked("ReplicationPad", ("padding",), _pad("replicate")),
     **_ranked("CircularPad", ("padding",), _pad("circular")),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rfcalc.core.errors import RfcalcError, ShapeError
+from rfcalc.core.layer import Layer
 from rfcalc.core.size import prod
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.reshape import Flatten
+from rfcalc.layers.unknown import Unknown
 from rfcalc.readers.text.chain import INPUT, SIDE, TextChain
 from rfcalc.readers.text.modules import WrittenLayer
 
@@ -42,6 +44,7 @@ def place(chain: TextChain, made: WrittenLayer, name: str, where: str, flatten: 
             why="what the modules say of themselves does not fit one after another",
             fix="the real order may be another, or the input: --input; a module's own code is read with file.py:Name",
         )
+    chain.begin(name)
     layer = made.layer
     if flatten and isinstance(layer, Linear) and len(x.dims) > 1 and x.channel == 0:
         features = layer.in_features
@@ -49,7 +52,12 @@ def place(chain: TextChain, made: WrittenLayer, name: str, where: str, flatten: 
             chain.note(f"a flatten stands before {name}: a printed model does not show it")
             chain.add(Flatten(), f"{name}.flatten")
     try:
-        return chain.add(layer, name)
+        *parts, last = (layer,) if isinstance(layer, Layer) else chain.sized(layer, name)
+        for number, part in enumerate(parts):
+            chain.add(part, f"{name}.{number}")
+        if isinstance(last, Unknown):
+            return chain.not_understood(last.operator, last.dims, name)
+        return chain.add(last, name)
     except RfcalcError as error:
         error.where = f"{error.where} ({where})" if error.where else where
         if flatten and isinstance(layer, Linear):
