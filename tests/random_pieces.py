@@ -7,7 +7,8 @@ a number, and the axis that it works on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ nn: Any = torch.nn
 F: Any = nn.functional
 CHANNELS, ROWS = 2, 30
 Piece = Callable[[Any, Any, int, int], Any]
+Step = tuple[Piece, int, int]
 ERRORS = (
     *(RuntimeError, ValueError, AssertionError, IndexError, TypeError, KeyError, ZeroDivisionError, AttributeError),
     OverflowError,
@@ -84,11 +86,11 @@ def table_halves(net: Any, x: Any, k: int, d: int) -> Any:
 
 
 def table_of_all(net: Any, x: Any, k: int, d: int) -> Any:
-    return x + net.tables[x.dim() - 3][(slice(None), slice(None), *[slice(n) for n in x.shape[2:]])]
+    return x + net.place[(slice(None), slice(None), *[slice(n) for n in x.shape[2:]])]
 
 
 def table_resized(net: Any, x: Any, k: int, d: int) -> Any:
-    table = net.tables[x.dim() - 3]
+    table = net.place
     if x.shape[2:] != table.shape[2:]:
         table = resized(table, size=tuple(x.shape[2:]), align_corners=k % 2 == 0)
     return x + table
@@ -180,8 +182,8 @@ def adaptive(net: Any, x: Any, k: int, d: int) -> Any:
 
 
 def down_and_up(net: Any, x: Any, k: int, d: int) -> Any:
-    y = net.downs[x.dim() - 3](x)
-    up = net.ups[x.dim() - 3]
+    y = net.down(x)
+    up = net.up
     return x + (up(y, output_size=x.shape[2:]) if k % 2 else up(y, output_size=[2 * n for n in y.shape[2:]]))
 
 
@@ -280,7 +282,7 @@ def pooled_until(net: Any, x: Any, k: int, d: int) -> Any:
 
 def as_often(net: Any, x: Any, k: int, d: int) -> Any:
     for _ in range(x.shape[d] // (4 * k)):
-        x = net.same[x.dim() - 3](padded(x, d, 0, 1))
+        x = net.same(padded(x, d, 0, 1))
     return x
 
 
@@ -358,52 +360,69 @@ PIECES: tuple[Piece, ...] = (
 
 
 class Pieces(nn.Module):  # type: ignore[misc]
-    """Pieces one after the other; `ends`: what it gives back beside the last map."""
+    """Pieces one after the other, of maps of so many axes; `ends`: what it gives back beside the last map."""
 
-    def __init__(self, steps: list[tuple[Piece, int, int]], ends: int = 0) -> None:
+    def __init__(self, steps: Sequence[Step], ends: int, rank: int) -> None:
         super().__init__()
         self.steps, self.ends = steps, ends
-        self.angles, self.kept = None, {}
-        kinds = ((nn.Conv1d, nn.ConvTranspose1d), (nn.Conv2d, nn.ConvTranspose2d), (nn.Conv3d, nn.ConvTranspose3d))
-        self.same = nn.ModuleList(conv(CHANNELS, CHANNELS, 3, padding=1) for conv, _ in kinds)
-        self.downs = nn.ModuleList(conv(CHANNELS, CHANNELS, 3, 2, 1) for conv, _ in kinds)
-        self.ups = nn.ModuleList(up(CHANNELS, CHANNELS, 3, 2, 1) for _, up in kinds)
+        conv, up = (
+            *((nn.Conv1d, nn.ConvTranspose1d), (nn.Conv2d, nn.ConvTranspose2d), (nn.Conv3d, nn.ConvTranspose3d)),
+        )[rank - 1]
+        self.same, self.down = conv(CHANNELS, CHANNELS, 3, 1, 1), conv(CHANNELS, CHANNELS, 3, 2, 1)
+        self.up = up(CHANNELS, CHANNELS, 3, 2, 1)
         self.register_buffer("table", torch.zeros(ROWS))
         self.register_buffer("mix", torch.zeros(ROWS, 6))
-        self.tables = nn.ParameterList(torch.zeros(1, 1, *[side] * rank) for rank, side in ((1, 40), (2, 24), (3, 12)))
+        self.place = nn.Parameter(torch.zeros(1, 1, *[(40, 24, 12)[rank - 1]] * rank))
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as before the first run."""
+        self.angles, self.kept = None, {}
 
     def forward(self, x: Any) -> Any:
         for piece, k, d in self.steps:
             x = piece(self, x, k, d)
-        y = self.same[x.dim() - 3](x)
+        y = self.same(x)
         return ((y,), (y, x), {"one": y, "two": pool(y, 2)})[self.ends] if self.ends else y
 
 
-def drawn(seed: int) -> tuple[list[tuple[Piece, int, int]], int, tuple[int, ...]]:
+def drawn(seed: int) -> tuple[list[Step], int, tuple[int, ...]]:
     """Pieces that run one after the other on maps of a shape, what comes out beside the last map, and the shape."""
     pick = Random(seed)
     rank = pick.choice((1, 2, 2, 2, 3))
     sides = ((24, 40, 45, 60), (12, 16, 24, 30, 33), (8, 10, 12))[rank - 1]
     side = pick.choice(sides)
     shape = (CHANNELS, *[side if pick.random() < 0.5 else pick.choice(sides) for _ in range(rank)])
-    steps: list[tuple[Piece, int, int]] = []
+    steps: list[Step] = []
+    run = Run([], 0, rank)
     for _ in range(pick.choice((1, 1, 2, 2, 3))):
         for _ in range(8):
             one = pick.choice(PIECES), pick.choice((1, 2, 3, 4, 5, 7, 8)), 2 + pick.randrange(rank)
-            if does([*steps, one], 0, shape) is not None:
+            run.module.steps = [*steps, one]
+            if run.at(shape, full=True) is not None:
                 steps.append(one)
                 break
     return steps, pick.choice((0, 0, 1, 2)), shape
 
 
-def does(steps: list[tuple[Piece, int, int]], ends: int, dims: tuple[int, ...]) -> list[tuple[int, ...]] | None:
-    """The shapes that a module that has not run yet gives; None where it refuses, or makes a map without values."""
-    with torch.device("meta"), torch.no_grad(), Full():
-        try:
-            y = Pieces(steps, ends)(torch.empty(1, *dims))
-        except (*ERRORS, Empty):
-            return None
-    return [tuple(t.shape) for t in (y.values() if isinstance(y, dict) else y if isinstance(y, tuple) else (y,))]
+class Run:
+    """A module without data, run at other sizes."""
+
+    def __init__(self, steps: Sequence[Step], ends: int, rank: int) -> None:
+        with torch.device("meta"):
+            self.module = Pieces(steps, ends, rank)
+
+    def at(self, dims: Sequence[int], full: bool = False) -> list[tuple[int, ...]] | None:
+        """The shapes that it gives when it has not run yet; None where it refuses, `full`: or makes a map without
+        values."""
+        self.module.forget()
+        with torch.no_grad(), Full() if full else nullcontext():
+            try:
+                y = self.module(torch.empty(1, *dims, device="meta"))
+            except (*ERRORS, Empty):
+                return None
+        shapes = [tuple(t.shape) for t in (y.values() if isinstance(y, dict) else y if isinstance(y, tuple) else (y,))]
+        return None if any(0 in shape for shape in shapes) else shapes
 
 
 class Empty(Exception):
@@ -424,23 +443,32 @@ class Full(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
 def judged(seed: int, largest: int = 100) -> str:
     """Whether the sizes of a module are told, and rightly: the first that is not."""
     steps, ends, shape = drawn(seed)
-    told = ", ".join(f"{piece.__name__} {k} {d}" for piece, k, d in steps) + f" of {shape}, {ends}"
-    if does(steps, ends, shape) is None:
-        return f"does not run: {told}"
+    rank = len(shape) - 1
+    what = ", ".join(f"{piece.__name__} {k} {d}" for piece, k, d in steps) + f" of {shape}, {ends}"
+    run = Run(steps, ends, rank)
+    if run.at(shape, full=True) is None:
+        return f"does not run: {what}"
     try:
-        found = rfcalc.sizes(Pieces(steps, ends).eval(), shape)
+        found = rfcalc.sizes(Pieces(steps, ends, rank).eval(), shape)
     except RfcalcError as error:
-        return f"not told: {told}: {error.where} {error.what} {error.why}".replace("\n", " ")
+        return f"not told: {what}: {error.where} {error.what} {error.why}".replace("\n", " ")
     for axis, solved in enumerate(found.axes):
         formulas = [*found.output(axis).values()]
         for n in range(1, largest + 1):
             dims = (*shape[: axis + 1], n, *shape[axis + 2 :])
-            y = does(steps, ends, dims)
-            if (n in solved.valid) != (y is not None):
-                return f"WRONG {told}: axis {axis}, {n}: told {'valid' if y is None else 'refused'}, PyTorch gives {y}"
-            if y is not None and len(y) != len(formulas):
-                return f"WRONG {told}: axis {axis}, {n}: PyTorch gives {len(y)} maps"
-            for formula, dims in zip(formulas, y or (), strict=False):
-                if formula is not None and eval(formula, {}, {"n": n}) != dims[axis + 2]:
-                    return f"WRONG {told}: axis {axis}, {n}: the output is told to be {formula}, PyTorch gives {dims}"
-    return f"told: {told}"
+            wrong = compared(run.at(dims), n in solved.valid, formulas, axis, n)
+            if wrong and compared(run.at(dims, full=True), n in solved.valid, formulas, axis, n):
+                return f"WRONG {what}: axis {axis}, {n}: {wrong}"
+    return f"told: {what}"
+
+
+def compared(y: list[tuple[int, ...]] | None, takes: bool, formulas: Sequence[Any], axis: int, n: int) -> str:
+    """How what a module gives at a size is not what is told of it; empty where it is."""
+    if takes != (y is not None):
+        return f"told {'valid' if takes else 'refused'}, PyTorch gives {y}"
+    if y is not None and len(y) != len(formulas):
+        return f"PyTorch gives {len(y)} maps"
+    for formula, dims in zip(formulas, y or (), strict=False):
+        if formula is not None and eval(formula, {}, {"n": n}) != dims[axis + 2]:
+            return f"the output is told to be {formula}, PyTorch gives {dims}"
+    return ""

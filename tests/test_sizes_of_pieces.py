@@ -12,12 +12,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
-from random_pieces import PIECES, does, drawn, judged  # noqa: E402
+from random_pieces import PIECES, Run, drawn, judged  # noqa: E402
 
 
 def test_every_piece_runs() -> None:
     for piece in PIECES:
-        assert any(does([(piece, k, 2)], 0, (2, 12, 12)) for k in (4, 3, 2, 1)), piece.__name__
+        assert any(Run([(piece, k, 2)], 0, 2).at((2, 12, 12), full=True) for k in (4, 3, 2, 1)), piece.__name__
 
 
 def test_pieces_are_drawn_again() -> None:
