@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import operator
 import pickle
 from collections.abc import Callable
@@ -105,3 +106,13 @@ def test_what_takes_plain_numbers_only_is_said_so() -> None:
     assert "takes plain numbers only" in caught.value.why
     with pytest.raises(RfcalcError, match="cannot be told"):
         rfcalc.sizes(Net(lambda x, h, w: pickle.dumps(h) == pickle.dumps(24)), (1, 40, 24))
+
+
+def test_a_profile_of_the_process_goes_on() -> None:
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        rfcalc.sizes(Net(kept), (1, 40, 24))
+    finally:
+        profile.disable()
+    assert any("test_sizes_of_looks" in str(entry.code) for entry in profile.getstats())
