@@ -6,7 +6,8 @@ numbers, and are none: where code looks at that, it does something else than it 
 1. At the sizes that it was read at, it runs the same operators by itself, on maps of the same shapes.
 2. Nothing in it looks at what a length is (`type(h) is int`, `h is w`).
 3. Along every axis, a further size that is told to be taken, or one that is told to be refused, does what is told: both
-   of them, unless another axis has the same sizes.
+   of them, unless another axis has the same sizes. Code that asks for no length is run at its least size: it is read at
+   larger ones only.
 """
 
 from __future__ import annotations
@@ -38,29 +39,38 @@ def confirmed(target: Any, network: Network, found: Sizes) -> None:
         RfcalcError: it does.
     """
     source: Any = network.source
-    if getattr(source, "ran", None) is None or not source.sizes_asked:  # no code, or it asks for no length
+    if getattr(source, "ran", None) is None:  # no code
         return
     base = as_called(source, [x for x in network.inputs.values() if x is not None])
     if len(base) != len(source.call.leaves):
         return
-    does, looked = source.at_first()
-    what = called(network)
-    if looked:
-        raise untold(what, f"it looks at what a length is, not at how much it is: {looked[0]}")
-    if does is None:
+    if source.sizes_asked and not _as_read(source, called(network)):
         return
-    if isinstance(does, RfcalcError):
-        raise untold(what, f"it takes the lengths that it was read with, and no plain numbers: {brief(does)}")
-    if does[:2] != source.ran[:2]:
-        raise untold(what, "it does something else with plain numbers for its lengths than as it was read")
     places = [network.outputs.index(r.node) if r.node in network.outputs else None for r in source.returned]
-    for axis, n in _further(found):
+    for axis, n in _further(found) if source.sizes_asked else _least(found):
         inputs = list(found.concrete(axis, n))
         told = _told(found, axis, n)
         one = source.by_itself(base, as_called(source, inputs))
         if one is None or _agree(told, one, places, source.returned):
             continue
         _confirm(target, network, inputs, told, one)
+
+
+def _as_read(source: Any, what: str) -> bool:
+    """Whether code does by itself, at the first sizes, what it was read to do; it says nothing where that hangs on
+    values.
+
+    Raises:
+        RfcalcError: it does something else, or looks at what a length is.
+    """
+    does, looked = source.at_first()
+    if looked:
+        raise untold(what, f"it looks at what a length is, not at how much it is: {looked[0]}")
+    if isinstance(does, RfcalcError):
+        raise untold(what, f"it takes the lengths that it was read with, and no plain numbers: {brief(does)}")
+    if does is not None and does[:2] != source.ran[:2]:
+        raise untold(what, "it does something else with plain numbers for its lengths than as it was read")
+    return does is not None
 
 
 def takes_no_lengths(asked: Named, given: Any, error: RfcalcError) -> RfcalcError | None:
@@ -112,6 +122,16 @@ def _further(found: Sizes) -> Iterator[tuple[int, int]]:
         turn = kinds[:axis].count(kinds[axis]) % 2
         for some in both if kinds.count(kinds[axis]) == 1 else both[turn : turn + 1]:
             yield from ((axis, n) for n in some)
+
+
+def _least(found: Sizes) -> Iterator[tuple[int, int]]:
+    """Axes and the least size that each of them takes; of axes with the same sizes, the first."""
+    known = []
+    for axis, (own, solved) in enumerate(zip(found.inputs[0].spatial, found.axes, strict=True)):
+        least = min([c.first for c in solved.taken], default=own)
+        if (own, solved.valid) not in known and least < own:
+            known.append((own, solved.valid))
+            yield axis, least
 
 
 def _nearest(classes: Sequence[Class], own: int) -> list[int]:

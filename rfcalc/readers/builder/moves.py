@@ -237,13 +237,15 @@ def widened(graph: Builder, x: Value, dims: tuple[int, ...]) -> Value:
     return stretched(graph, x, dims)
 
 
-def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
+def picked(graph: Builder, x: Value, axis: int, positions: list[int], listed: bool = False) -> Value:
+    """Some positions of an axis of the tensor; `listed`: all of them must be there at other sizes, too."""
     if positions == list(range(x.dims[axis])):
         return x
     if not positions:
         raise NotUnderstood("nothing is left")
     step = positions[1] - positions[0] if len(positions) > 1 else 1
-    if step > 0 and positions == list(range(positions[0], positions[-1] + 1, step)):
+    listed = listed and graph.axis(x, axis) != graph.shape(x).channel
+    if step > 0 and not listed and positions == list(range(positions[0], positions[-1] + 1, step)):
         return sliced(graph, x, axis, positions[0], positions[-1] + 1, step)
     dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
     if axis == x.batch:

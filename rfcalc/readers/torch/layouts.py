@@ -6,6 +6,7 @@ from math import prod
 
 import torch
 
+from rfcalc.core.lengths import watching
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.slice import ChannelShuffle, Roll
 from rfcalc.readers.builder.indexed import at_most, summed
@@ -30,6 +31,7 @@ from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.indices import picked_anywhere
+from rfcalc.readers.torch.recorder import memory_of
 from rfcalc.readers.torch.tensors import TensorBuilder
 
 
@@ -169,7 +171,9 @@ def taken(call: OperatorCall) -> Value:
     """Positions of one axis."""
     if not call.graph.is_static(call["index"]):
         return picked_anywhere(call, call.x, call["dim"] % len(call.x.dims), call["index"])
-    return _picked_by(call.graph, call.x, call["dim"] % len(call.x.dims), _positions(call, call["index"]))
+    return _picked_by(
+        call.graph, call.x, call["dim"] % len(call.x.dims), _positions(call, call["index"]), call["index"]
+    )
 
 
 @handles("index")
@@ -185,7 +189,7 @@ def indexed(call: OperatorCall) -> Value:
         if index.dtype == torch.bool:
             return _where_set(call, x, axis, index)
         positions = _positions(call, index)
-        x = _picked_by(graph, x, axis, positions)
+        x = _picked_by(graph, x, axis, positions, index)
         if positions.dim() == 1:
             return x
         batch = x.batch if x.batch is None or x.batch < axis else x.batch + positions.dim() - 1
@@ -196,7 +200,7 @@ def indexed(call: OperatorCall) -> Value:
     wide = [(1,) * (rank - t.dim()) + tuple(t.shape) for _, t in given]
     if rank == len(given) and all(n == 1 for k, own in enumerate(wide) for i, n in enumerate(own) if i != k):
         for axis, index in given:
-            x = _picked_by(graph, x, axis, _positions(call, index).reshape(-1))
+            x = _picked_by(graph, x, axis, _positions(call, index).reshape(-1), index)
         return x
     return _picked_together(call, x, axes, [_positions(call, index) for _, index in given])
 
@@ -277,7 +281,7 @@ def gathered(call: OperatorCall) -> Value:
     for i, n in enumerate(dims):
         if i != axis and n < x.dims[i]:
             x = sliced(graph, x, i, 0, n)
-    x = _picked_by(graph, x, axis, line[0])
+    x = _picked_by(graph, x, axis, line[0], index)
     return stretched(graph, x, dims)
 
 
@@ -345,8 +349,15 @@ def _positions(call: OperatorCall, index: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def _picked_by(graph: TensorBuilder, x: Value, axis: int, positions: torch.Tensor) -> Value:
-    return picked(graph, x, axis, [int(p) % x.dims[axis] for p in positions.reshape(-1).tolist()])
+def _picked_by(
+    graph: TensorBuilder, x: Value, axis: int, positions: torch.Tensor, index: torch.Tensor | None = None
+) -> Value:
+    """Positions of an axis, as an index holds them, if one does."""
+    heard = watching()
+    listed = index is not None and heard is not None and heard.sized
+    if index is not None and heard is not None and (memory_of(index) in heard.hanging or id(index) in heard.hanging):
+        listed = False  # others at other sizes
+    return picked(graph, x, axis, [int(p) % x.dims[axis] for p in positions.reshape(-1).tolist()], listed)
 
 
 @handles("flip")

@@ -25,7 +25,7 @@ def cannot_run(step: Operation, written: Container[int]) -> RfcalcError | None:
     """
     name = step.name.rstrip("_")
     if name in _PICKING:
-        return _positions(step, written)
+        return _flags(step) or _positions(step, written)
     check = _CHECKS.get(name)
     return None if check is None else check(step)
 
@@ -77,6 +77,20 @@ def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
             why=f"{what} has {plural(size, 'position')}",
             fix=f"give an input that it was made for, or mend {step.frame.path or 'it'}",
         )
+    return None
+
+
+def _flags(step: Operation) -> RfcalcError | None:
+    """Flags of another size than the axes that they pick from."""
+    axis = 0
+    for index in step.args.get("indices", ()):
+        flags = index is not None and index.dtype in (torch.bool, torch.uint8)
+        count = index.dim() if flags else 1
+        theirs = tuple(step.args["self"].shape[axis : axis + count])
+        if flags and tuple(index.shape) != theirs:
+            here, there = ("x".join(map(str, dims)) for dims in (index.shape, theirs))
+            return RfcalcError(f"it picks by {here} flags", why=f"there are {there} positions from axis {axis} on")
+        axis += count
     return None
 
 
