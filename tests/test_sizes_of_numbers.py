@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import rfcalc
+from rfcalc import RfcalcError
 from rfcalc.core.lengths import Asked, Length, evaluated, watched
 from rfcalc.core.stand_ins import Whole
 
@@ -16,6 +18,30 @@ torch = pytest.importorskip("torch")
 from test_sizes_of_code import Base, against_torch  # noqa: E402
 
 F = torch.nn.functional
+
+
+class Weighed(Base):
+    """A table that is made of a fraction of a length, of whose values one is asked for."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return F.max_pool2d(y, 2) if (torch.ones(4) * (y.shape[2] / 2))[3].item() > 14 else y
+
+
+class Resized(Base):
+    """A factor that is meant to give another map's size, and falls short of it where its float does (58.99… of 59)."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        z = F.max_pool2d(y, 2)
+        return F.interpolate(z, scale_factor=(y.shape[2] / z.shape[2], 2.0))
+
+
+@pytest.mark.parametrize("kind", [Weighed, Resized])
+def test_what_is_made_of_floats_of_lengths_is_noted(kind: Any) -> None:
+    with pytest.raises(RfcalcError, match="is not followed"):
+        rfcalc.sizes(kind(), (3, 24, 24))
+
 
 ROUNDED = {
     "a share and a number": lambda n, whole: math.ceil((n - 3) / 4 + 1) * 4 - n,
@@ -26,11 +52,17 @@ ROUNDED = {
     "twice a share": lambda n, whole: whole(n / 3 * 2) + whole(n / 4 + n / 2),
     "squares": lambda n, whole: n**2 - n,
     "compared": lambda n, whole: n if n / 3 < 7 or n > 20.5 or n / 2 == n // 2 or (n / 5).is_integer() else n + 1,
+    "by a length": lambda n, whole: whole(n / (n // 3 + 2)) + math.ceil((n - 7) / (n + 1)) + round(n / 2 / (n + 1)),
+    "a number by a length": lambda n, whole: whole(100 / (n + 1)) + round(10.5 / (n + 1)),
+    "by windows": lambda n, whole: whole(6 * (n + 1) / ((n + 1) * 49 / 7 / 7)),
+    "the larger share": lambda n, whole: n if max((n + 4) / (n // 2 + 1), n / 7) * (n + 9) > 20.5 else n + 1,
+    "nearly": lambda n, whole: whole((n + 1) / 49 * 49 / 3) if (n + 1) % 49 == 0 else n,
 }
 HIDDEN = {
     "tenths": lambda n: n * 0.1,
-    "back and forth": lambda n: n / 49 * 49,
-    "divided": lambda n: 14 / n,
+    "back and forth": lambda n: math.floor(n / 49 * 49),
+    "compared back and forth": lambda n: n / 49 * 49 < 9,
+    "divided by less than nothing": lambda n: 14 / (n - 20),
     "a root": lambda n: n**0.5,
     "bits": lambda n: 1 & n,
     "a float": float,
@@ -46,8 +78,8 @@ def test_fractions_of_lengths_are_rounded_as_python_does(name: str) -> None:
             made = code(Length(n, Asked(0, n)), Whole)
         assert made == code(n, builtins.int) and not asked.lost
         for m in range(60):
-            if all(evaluated(c.asked, iter([m] * 9)) == c.holds for c in asked.conditions):
-                assert evaluated(made.made, iter([m] * 9)) == code(m, builtins.int), (n, m)
+            if all(evaluated(c.asked, iter([m] * 40)) == c.holds for c in asked.conditions):
+                assert evaluated(made.made, iter([m] * 40)) == code(m, builtins.int), (n, m)
 
 
 @pytest.mark.parametrize("name", HIDDEN)
@@ -112,6 +144,27 @@ class OfWholeMaps(Base):
         return F.interpolate(parts * whole, size=(5 + 40 // y.size(2), y.size(3) * 3 // (y.size(2) + 1)))
 
 
-@pytest.mark.parametrize("kind", [ToPatches, Frames, Kept, OfWholeMaps])
+class OfWindows(Base):
+    """As SwinIR does: as many maps as there are windows, divided by the number of windows of one."""
+
+    def forward(self, x: Any) -> Any:
+        y = F.pad(z := self.a(x), (0, -z.shape[3] % 3, 0, -z.shape[2] % 3))
+        b, c, h, w = y.shape
+        cut = y.view(b, c, h // 3, 3, w // 3, 3).permute(0, 2, 4, 1, 3, 5).reshape(-1, c, 3, 3)
+        b = int(cut.shape[0] / (h * w / 3 / 3))
+        return cut.relu().view(b, h // 3, w // 3, c, 3, 3).permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+
+
+class ToTheLarger(Base):
+    """As a U-Net of diffusers does: resized by the larger one of two fractions, which is compared to a number."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        z = F.max_pool2d(y, 2, ceil_mode=True)
+        factor = max([a / b for a, b in zip(y.shape[2:], z.shape[2:], strict=True)])
+        return y if y.shape[2] * factor > 40 else F.interpolate(z, size=y.shape[2:])
+
+
+@pytest.mark.parametrize("kind", [ToPatches, Frames, Kept, OfWholeMaps, OfWindows, ToTheLarger])
 def test_numbers_of_lengths_are_followed(kind: Any) -> None:
     against_torch(kind(), (3, 48, 48), range(1, 101))

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.expressions import OPERATIONS, Lost, Value, even, times
@@ -29,80 +27,15 @@ from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written
 from rfcalc.core.messages import in_a_message
 from rfcalc.core.noticed import caller, noticed, where
-
-
-class Watched(NamedTuple):
-    """What code asked of lengths in its last reading, and which ones it gave to operators, in order."""
-
-    conditions: list[Condition]
-    given: list[Given]
-    lost: list[Lost]  # where code made something else than a whole number of a length, and could ask unseen
-    framework: str  # the package whose own code asks on behalf of operators
-    hanging: dict[int, tuple[Any, Value]]  # values made of lengths, by memory: the framework's object, the lengths
-    alive: set[int]  # the maps that were asked and that are maps of the network
-    maps: list[tuple[int, Any]]  # that were asked: how many operators had run by then, and the framework's object
-    places: dict[tuple[int, int], tuple[str, int]]  # of a map that was asked, and its axis: the node's name, and axis
-    whole: list[Given]  # whether slices ended where their map does: one that takes everything leaves no trace
-    standing: list[str]  # where a file asks: the operator that is being read; empty where code does
-    refusal: list[Condition]  # why it was refused, where that is known: conditions which all hold
-    sized: bool = False  # whether only sizes are asked, so that what is given as a size is told as one
-    as_written: bool = False  # whether views, and padding that comes to nothing, are nodes of their own, as in the code
-
-    def clear(self) -> None:
-        for each in (part for part in self if isinstance(part, (list, dict, set))):
-            each.clear()
-
-    def ran(self, since: int, until: int) -> None:
-        """Note how many operators had run when the calls were done that were given something `since`."""
-        for i in range(since, len(self.given)):
-            self.given[i] = self.given[i]._replace(until=until)
-
-    def gives(self, steps: int, value: Any) -> None:
-        """Note the lengths in what an operator is called with."""
-        if type(value) is Length:
-            self.given.append(Given(steps, value.made, plain(value)))
-        elif isinstance(value, (tuple, list)):
-            for part in value:
-                self.gives(steps, part)
-        elif isinstance(value, slice):
-            self.gives(steps, (value.start, value.stop))
-        elif isinstance(value, dict):
-            self.gives(steps, [*value.values()])
-
+from rfcalc.core.watched import Watched as Watched
+from rfcalc.core.watched import as_written as as_written
+from rfcalc.core.watched import watched as watched
+from rfcalc.core.watched import watched_again as watched_again
+from rfcalc.core.watched import watching as watching
 
 FLOATS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
-
-
-_watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
-
-
-@contextmanager
-def watched(framework: str = "torch", as_written: bool = False, sized: bool = False) -> Iterator[Watched]:
-    """Code that is read meanwhile is given lengths that note what it asks."""
-    with watched_again(Watched([], [], [], framework, {}, set(), [], {}, [], [], [], sized, as_written)) as found:
-        yield found
-
-
-@contextmanager
-def watched_again(found: Watched) -> Iterator[Watched]:
-    """What is made of a reading meanwhile is made as in the one that was watched."""
-    token = _watching.set(found)
-    try:
-        yield found
-    finally:
-        _watching.reset(token)
-
-
-def watching() -> Watched | None:
-    return _watching.get()
-
-
-def as_written() -> bool:
-    """Whether what code does is told step by step: what comes to nothing at one size does not at others."""
-    found = _watching.get()
-    return found is not None and found.as_written
 
 
 class Length:
@@ -154,14 +87,10 @@ class Length:
         return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, Length):
-            _divides(other)
-            return Share(plain(self) / plain(other), self, other)
         return _shared("/", self, other) if isinstance(other, (int, float)) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
-        _divides(self)
-        return _lose(_unfollowed(other) / plain(self), other, self)
+        return _shared("/", other, self) if isinstance(other, (int, float)) else NotImplemented
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is None and type(other) is int and 0 < other <= 4:
@@ -259,15 +188,24 @@ class Length:
 
 
 class Share:
-    """A length divided by a whole number, exactly, until it is rounded to a whole one: with whole numbers and halves,
-    quarters … added, and times powers of two, the float that Python computes is rounded as the fraction is."""
+    """A fraction of lengths, as a float: what is done with it is told exactly, until it is rounded or compared.
 
-    __slots__ = ("parts", "value")
+    1. What is below the line is positive; where it is a length, this is asked.
+    2. The float is so near that two fractions which are not equal are told apart as their floats are.
+    3. A fraction that is a float exactly (whole numbers, halves, quarters …) is equal to it, if the ones are that are
+       `unsure`: n / 49 * 49 is not always n.
+    """
+
+    __slots__ = ("parts", "single", "unsure", "value")
     passes_for: type = float
 
-    def __init__(self, value: float, left: Any, right: Any) -> None:
+    def __init__(
+        self, value: float, above: Any, below: Any, unsure: tuple[Share, ...] = (), single: bool = False
+    ) -> None:
         self.value = value
-        self.parts = (left, right)
+        self.parts = (above, below)
+        self.unsure = unsure
+        self.single = single  # whether it was rounded once: then equal fractions are equal floats
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -286,7 +224,11 @@ class Share:
         return self._rounded("even", round) if digits is None else _lose(round(_float(self), digits), self)
 
     def _rounded(self, how: str, rounding: Callable[[float], int]) -> Any:
-        return Length(rounding(_float(self)), Expression(how, *map(made_of, self.parts)))
+        value, (above, below) = rounding(self.value), self.parts
+        sure = _all_whole(self.unsure) or bool((above * 2 if how == "even" else above) % below != 0)
+        if not sure or OPERATIONS[how](plain(above), plain(below)) != value:
+            return _lose(value, self)
+        return Length(value, Expression(how, made_of(above), made_of(below)))
 
     def __int__(self) -> Any:
         noticed(caller(), "int")
@@ -303,7 +245,7 @@ class Share:
 
     def is_integer(self) -> bool:
         above, below = self.parts
-        return bool(above % below == 0)
+        return bool(above % below == 0 if _all_whole(self.unsure) else _lose(self.value.is_integer(), self))
 
     def __reduce__(self) -> Any:
         return float, (_lose(_float(self), self),)
@@ -324,39 +266,56 @@ def _float(value: Any) -> float:
     return value.value if type(value) is Share else float(value)
 
 
-def _fraction(value: Any) -> tuple[Any, Any] | None:
-    """What is above and below the line of a number; None where it is no fraction with a positive whole number below."""
+class _Fraction(NamedTuple):
+    """A number, with what is above and below the line, and what is not sure of its float (`Share`)."""
+
+    above: Any
+    below: Any
+    unsure: tuple[Share, ...]
+    single: bool
+
+    @property
+    def exact(self) -> bool:
+        return even(self.below) and not self.unsure
+
+
+def _fraction(value: Any) -> _Fraction | None:
+    """A number as a fraction; None where it is none that is followed."""
     if type(value) is Share:
-        above, below = value.parts
-        return (above, below) if type(below) is int and below > 0 else None
+        return _Fraction(*value.parts, value.unsure, value.single)
     if isinstance(value, int):
-        return value, 1
+        return _Fraction(value, 1, (), True)
     if isinstance(value, float) and math.isfinite(value):
         above, below = value.as_integer_ratio()
-        return (above, below) if below <= LARGEST_PART else None
+        return _Fraction(above, below, (), True) if below <= LARGEST_PART else None
     return None
+
+
+def _all_whole(shares: Sequence[Share]) -> bool:
+    """Whether fractions are whole numbers, which is asked where they are."""
+    return all(s.value.is_integer() for s in shares) and all(s.parts[0] % s.parts[1] == 0 for s in shares)
 
 
 def _shared(how: str, left: Any, right: Any) -> Any:
     """Floats that are made of lengths."""
     if how == "/":
-        _divides(right)
+        _divides(right, ">")
     value = FLOATS[how](_unfollowed(left), _unfollowed(right))
     one, two = _fraction(left), _fraction(right)
     if one is None or two is None:
         return _lose(value, left, right)
-    (a, b), (c, d) = one, two
-    if how in "+-" and (even(b) or even(d)):
-        added = times(a, d) + times(c, b) if how == "+" else times(a, d) - times(c, b)
-        return Share(value, added, b * d)
-    if how == "*" and (
-        (even(b) and even(d))
-        or (type(c) is int and even(abs(c)) and even(d))
-        or (type(a) is int and even(abs(a)) and even(b))
-    ):
-        return Share(value, times(a, c), b * d)
-    if how == "/" and type(c) is int and c > 0:
-        return Share(value, times(a, d), b * c)
+    (a, b, *_), (c, d, *_) = one, two
+    unsure = (*one.unsure, *two.unsure)
+    if how in "+-" and (even(b) or even(d)) and (not unsure or _all_whole(unsure)):
+        return Share(value, times(a, d) + times(c, b) if how == "+" else times(a, d) - times(c, b), b * d)
+    if how == "*":
+        for x, y, kept in ((one, two, left), (two, one, right)):  # is it exact only where each of them is?
+            if not even(x.below) and not (type(y.above) is int and even(abs(y.above)) and even(y.below)):
+                unsure = (*unsure, kept)
+        return Share(value, times(a, c), times(b, d), unsure)
+    if how == "/" and plain(c) > 0:
+        unsure = unsure if even(d) else (*unsure, right)
+        return Share(value, times(a, d), times(b, c), unsure, type(b) is type(d) is int and b == d == 1)
     return _lose(value, left, right)
 
 
@@ -370,8 +329,13 @@ def _weighed(how: str, left: Any, right: Any) -> Any:
     one, two = _fraction(left), _fraction(right)
     if one is None or two is None:
         return _lose(holds, left, right)
-    (a, b), (c, d) = one, two
-    _note(Expression(how, made_of(times(a, d)), made_of(times(c, b))), holds)
+    above, below = times(one.above, two.below), times(two.above, one.below)
+    unsure = (*one.unsure, *two.unsure)
+    sure = not unsure and (even(one.below) or even(two.below) or (one.single and two.single))
+    sure = sure or bool(unsure and _all_whole(unsure)) or bool(above != below)
+    if not sure or OPERATIONS[how](plain(above), plain(below)) != holds:
+        return _lose(holds, left, right)
+    _note(Expression(how, made_of(above), made_of(below)), holds)
     return holds
 
 
@@ -418,12 +382,12 @@ def _compared(how: str, left: Length, right: Any) -> Any:
     return holds
 
 
-def _divides(value: Any) -> None:
+def _divides(value: Any, how: str = "!=") -> None:
     """Note that code asks whether a length is 0 that it divides by: what it does then may be caught."""
     if type(value) is Length:
-        _compared("!=", value, 0)
+        _compared(how, value, 0)
     elif type(value) is Share:
-        _weighed("!=", value, 0)
+        _weighed(how, value, 0)
 
 
 def _note(asked: Expression, holds: bool) -> None:

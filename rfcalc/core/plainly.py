@@ -23,6 +23,19 @@ def numbers(value: Any) -> Any:
     return value
 
 
+def made_in(value: Any) -> Iterator[Any]:
+    """The lengths, and their fractions, in what an operator is given."""
+    if type(value) in (Length, Share):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from made_in(part)
+    elif isinstance(value, slice):
+        yield from made_in((value.start, value.stop))
+    elif isinstance(value, dict):
+        yield from made_in([*value.values()])
+
+
 def same(made: Any, value: int) -> None:
     """Note that something that is made of lengths is what it is: it must be at all sizes, where it is in readings."""
     if (watched := watching()) is not None and type(made) is Length:

@@ -11,7 +11,7 @@ from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number, maximum, minimum, prod
-from rfcalc.core.sliding import axes, borders, check_phases, choice, one, pads
+from rfcalc.core.sliding import MOST_PHASES, axes, borders, check_phases, choice, one, pads
 from rfcalc.core.syntax import Spelling, Word, flags, number, pairs, sizes
 from rfcalc.core.window import STEP, All, Border, Index, Listed, Slide, Table, Unsized
 
@@ -160,7 +160,8 @@ class Upsample(Layer):
                 f = one(self.factor, i)
                 found.append(self._index(1, f) if is_number(f) else Unsized("the phases need a number for the factor"))
             elif is_number(n) and is_number(m):
-                found.append(self._index(n, m))
+                apart = n == m or max(n, m) <= MOST_PHASES
+                found.append(self._index(n, m) if apart else Unsized(f"{m:,} phases are too many to tell apart"))
             else:
                 found.append(Unsized("what resizing reads depends on the sizes"))
         return (over_space(xs[0], tuple(found)),)

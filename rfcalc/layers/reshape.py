@@ -10,7 +10,7 @@ from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, spatial_rank, store
 from rfcalc.core.shape import Shape, axis_groups, axis_of
 from rfcalc.core.size import Size, agree, decide, divides, is_number, is_size, prod, same
-from rfcalc.core.sliding import axes, one
+from rfcalc.core.sliding import MOST_PHASES, axes, one
 from rfcalc.core.syntax import Spelling, Word, sizes
 from rfcalc.core.window import STEP, All, Index, Scattered, Table, Unsized
 
@@ -26,6 +26,8 @@ def _merged(dims: tuple[Size, ...], into: int) -> list[tuple[int | None, Index]]
             found.append((None, All(1)))
         elif not (is_number(n) and is_number(below)):
             found.append((into, Unsized("merged axes need numbers")))
+        elif n * below > MOST_PHASES:
+            found.append((into, Unsized(f"{n * below:,} positions are too many to tell apart")))
         elif decide(prod(dims[:i]) == 1):
             found.append((into, Table(1, [[0]] * below)))
         else:

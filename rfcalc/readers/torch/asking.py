@@ -162,6 +162,16 @@ def positions(at: Any) -> list[Any]:
     return [i for i in (at if isinstance(at, tuple) else (at,)) if type(i) is Length]
 
 
+def scaled(args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
+    """The lengths of what is resized by fractions of lengths."""
+    given = kwargs["scale_factor"] if "scale_factor" in kwargs else (*args, None, None)[2]
+    for n, factor in zip(
+        lengths[2:], given if isinstance(given, (tuple, list)) else [given] * len(lengths), strict=False
+    ):
+        if type(factor) is Share:
+            yield math.floor(n * factor)
+
+
 def cut_axes(at: Any, x: torch.Tensor) -> Iterator[int]:
     """The axes that slices may cut, and of which positions behind the first one are picked."""
     axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)

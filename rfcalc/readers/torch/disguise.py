@@ -9,7 +9,7 @@ from __future__ import annotations
 import dis
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -18,8 +18,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Expression, Length, lose, watching
-from rfcalc.core.plainly import beyond, numbers, parts_of
+from rfcalc.core.lengths import Asked, Expression, Given, Length, Share, lose, watching
+from rfcalc.core.plainly import beyond, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
     COUNTS,
@@ -41,6 +41,7 @@ from rfcalc.readers.torch.asking import (
     picked,
     pieces,
     positions,
+    scaled,
 )
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
@@ -98,10 +99,14 @@ class Disguise(TorchFunctionMode):
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
         lengths = self._cut(func, args)
-        self.watched.gives(
-            len(self.recorder.steps), (*args, kwargs) if lengths is None else (*positions(args[1]), *lengths)
-        )
-        hanging = self._hanging((*args, kwargs), since)
+        given = [*made_in((*args, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
+        self._gives(given)
+        if func is F.interpolate and any(type(n) is Share for n in given):
+            given += (made := [*scaled(args, kwargs or {}, self.lengths(args[0]))])
+            self._gives(made)
+        hanging = self._hanging((*args, kwargs), given)
+        if any(type(n) is int for n in given):
+            lose(hanging)
         if hanging is not None and func in FITTING and lengths is None:
             self._fits(func, args, hanging)
         if hanging is not None and (func in ASKING or by_values(func, args, kwargs or {}, self._hangs)):
@@ -109,11 +114,11 @@ class Disguise(TorchFunctionMode):
         if hanging is not None and lengths is None:
             lengths = lengths_of(func, args, kwargs or {})
             if func is torch.arange and lengths is not None:
-                self.watched.gives(len(self.recorder.steps), lengths)
+                self._gives(made_in(lengths))
             if lengths is None and args and (before := self._made_of(args[0])) is not None:
                 lengths = carried(func, args, kwargs or {}, before)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
-        given, named = args, kwargs or {}
+        called, named = args, kwargs or {}
         args, kwargs = numbers(tuple(args)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
@@ -136,7 +141,7 @@ class Disguise(TorchFunctionMode):
         if isinstance(out, (tuple, list)) and getattr(func, "__name__", "") in PIECES and self._varies(args[0]):
             lose(Asked(len(self.recorder.steps), len(out)))
             lengths = self._remembering(_T.shape.__get__, args[:1], {}, args[0].shape)
-            pieces(func, given, named, lengths, len(out))
+            pieces(func, called, named, lengths, len(out))
         self.calling = None
         return out
 
@@ -162,12 +167,19 @@ class Disguise(TorchFunctionMode):
         tensor, lengths = self.made.get(id(value), (None, None))
         return lengths if tensor is value else None
 
-    def _hanging(self, args: Any, since: int) -> Any:
+    def _gives(self, given: Iterable[Any]) -> None:
+        """Note the lengths that an operator is called with."""
+        assert self.watched is not None
+        steps = len(self.recorder.steps)
+        self.watched.given.extend([Given(steps, n.made, n.value) for n in given if type(n) is Length])
+
+    def _hanging(self, args: Any, given: Sequence[Any]) -> Any:
         """The lengths that values hang on which an operator is given; None where there are none."""
         assert self.watched is not None
         made: Any = None
-        for given in self.watched.given[since:]:
-            made = Expression("lost", made, given.made)
+        for value in given:
+            for part in value.parts if type(value) is Share else (value,):
+                made = Expression("lost", made, part.made) if type(part) is Length else made
         for t in tensors(args) if self.watched.hanging else ():
             found = self._hangs(t)
             if found is not None:
