@@ -168,3 +168,19 @@ class ToTheLarger(Base):
 @pytest.mark.parametrize("kind", [ToPatches, Frames, Kept, OfWholeMaps, OfWindows, ToTheLarger])
 def test_numbers_of_lengths_are_followed(kind: Any) -> None:
     against_torch(kind(), (3, 48, 48), range(1, 101))
+
+
+class Outlook(Base):
+    """As VOLO does: windows are unfolded, weighed beside a pooled map, and folded back; a signal's windows of a map."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        cut = F.unfold(y, 3, padding=1, stride=2).view(b, c, 9, -1)
+        weight = F.avg_pool2d(y, 2, 2, ceil_mode=True).flatten(2)
+        y = F.fold((cut * weight[:, :, None]).view(b, c * 9, -1), (h, w), 3, padding=1, stride=2)
+        return y.unfold(3, 4, 3).mean(-1)
+
+
+def test_windows_that_overlap_are_counted_by_their_operator() -> None:
+    against_torch(Outlook(), (3, 24, 24), [*range(1, 12), 23, 26, 49])

@@ -160,8 +160,8 @@ class Upsample(Layer):
                 f = one(self.factor, i)
                 found.append(self._index(1, f) if is_number(f) else Unsized("the phases need a number for the factor"))
             elif is_number(n) and is_number(m):
-                apart = n == m or max(n, m) <= MOST_PHASES
-                found.append(self._index(n, m) if apart else Unsized(f"{m:,} phases are too many to tell apart"))
+                many = type(m) is int and n != m > MOST_PHASES
+                found.append(Unsized("its phases are too many to tell apart") if many else self._index(n, m))
             else:
                 found.append(Unsized("what resizing reads depends on the sizes"))
         return (over_space(xs[0], tuple(found)),)

@@ -26,8 +26,8 @@ def _merged(dims: tuple[Size, ...], into: int) -> list[tuple[int | None, Index]]
             found.append((None, All(1)))
         elif not (is_number(n) and is_number(below)):
             found.append((into, Unsized("merged axes need numbers")))
-        elif n * below > MOST_PHASES:
-            found.append((into, Unsized(f"{n * below:,} positions are too many to tell apart")))
+        elif type(n) is type(below) is int and n * below > MOST_PHASES:
+            found.append((into, Unsized("its positions are too many to tell apart")))
         elif decide(prod(dims[:i]) == 1):
             found.append((into, Table(1, [[0]] * below)))
         else:

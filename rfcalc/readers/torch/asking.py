@@ -172,6 +172,35 @@ def scaled(args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
             yield math.floor(n * factor)
 
 
+WINDOWING = frozenset((F.unfold, F.fold, _T.unfold))
+_OF_WINDOWS = ("kernel_size", "dilation", "padding", "stride")
+
+
+def windows(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
+    """How many windows an operator takes of each axis, and how many positions they have; how many there are in all."""
+    if func is _T.unfold:
+        axis, size, step = (*args, *(kwargs[n] for n in ("dimension", "size", "step") if n in kwargs))[1:4]
+        count = (lengths[axis] - size) // step + 1
+        yield from (count, count * size)
+        return
+    names = ["input", "output_size", *_OF_WINDOWS]
+    if func is not F.fold:
+        names.remove("output_size")
+    given = {"dilation": 1, "padding": 0, "stride": 1, **dict(zip(names, args, strict=False)), **kwargs}
+    space = _pair(given["output_size"]) if func is F.fold else lengths[-2:]
+    every: Any = 1
+    how = [_pair(given[name]) for name in _OF_WINDOWS]
+    for n, size, gap, pad, step in zip(space, *how, strict=True):
+        count = (n + 2 * pad - gap * (size - 1) - 1) // step + 1
+        yield from (count, count * size)
+        every = every * count
+    yield every
+
+
+def _pair(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (tuple, list)) else (value, value)
+
+
 def cut_axes(at: Any, x: torch.Tensor) -> Iterator[int]:
     """The axes that slices may cut, and of which positions behind the first one are picked."""
     axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)

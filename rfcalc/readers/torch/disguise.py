@@ -30,6 +30,7 @@ from rfcalc.readers.torch.asking import (
     SIZES,
     SQUEEZING,
     VIEWS,
+    WINDOWING,
     Sizes,
     by_lengths,
     by_values,
@@ -42,6 +43,7 @@ from rfcalc.readers.torch.asking import (
     pieces,
     positions,
     scaled,
+    windows,
 )
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
@@ -104,6 +106,8 @@ class Disguise(TorchFunctionMode):
         if func is F.interpolate and any(type(n) is Share for n in given):
             given += (made := [*scaled(args, kwargs or {}, self.lengths(args[0]))])
             self._gives(made)
+        if func in WINDOWING and self._varies(args[0]):
+            self._gives(windows(func, args, kwargs or {}, self.lengths(args[0])))
         hanging = self._hanging((*args, kwargs), given)
         if any(type(n) is int for n in given):
             lose(hanging)
