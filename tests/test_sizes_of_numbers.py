@@ -184,3 +184,36 @@ class Outlook(Base):
 
 def test_windows_that_overlap_are_counted_by_their_operator() -> None:
     against_torch(Outlook(), (3, 24, 24), [*range(1, 12), 23, 26, 49])
+
+
+class InTensors(Base):
+    """As EnCodec of transformers does: what is missing to a whole frame is computed in tensors of one value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = torch.tensor(3)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        frames = torch.ceil((y.shape[-1] - self.step) / self.step + 1).to(torch.int64)
+        y = F.pad(y, (0, frames * self.step - y.shape[-1]))
+        return F.avg_pool2d(y[..., : int(frames) * 3 - self.step], (1, 3))
+
+
+class Grown(InTensors):
+    """A number that is written over is another one."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        more = torch.ceil(torch.tensor(y.shape[-1] / 4)).long()
+        more += 1
+        return F.pad(y, (0, int(more)))
+
+
+def test_numbers_in_tensors_of_one_value_are_followed() -> None:
+    against_torch(InTensors(), (3, 24, 24), [*range(1, 9), 26, 49])
+
+
+def test_numbers_in_tensors_that_are_written_over_are_not() -> None:
+    with pytest.raises(RfcalcError, match="is not followed"):
+        rfcalc.sizes(Grown(), (3, 24, 24))

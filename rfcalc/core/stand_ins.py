@@ -39,6 +39,8 @@ class Whole(int, metaclass=_Kind):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], (Length, Share)):
             return math.trunc(args[0])
+        if len(args) == 1 and hasattr(args[0], "item"):  # a tensor of one value
+            return math.trunc(args[0].item())
         return int(*args, **kwargs)
 
 

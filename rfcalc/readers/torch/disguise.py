@@ -6,7 +6,6 @@ noted), text of a value is a dash; anything else cannot be answered.
 
 from __future__ import annotations
 
-import dis
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
 from rfcalc.core.lengths import Asked, Expression, Given, Length, Share, lose, watching
+from rfcalc.core.noticed import caller, noticed
 from rfcalc.core.plainly import beyond, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
@@ -45,8 +45,10 @@ from rfcalc.readers.torch.asking import (
     scaled,
     windows,
 )
+from rfcalc.readers.torch.asserting import asserted, told
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
+from rfcalc.readers.torch.scalars import Scalars
 
 RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 
@@ -63,6 +65,7 @@ class Disguise(TorchFunctionMode):
         self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
         self._frames: dict[int, FrameType] = {}  # of the call before
         self.made: dict[int, tuple[torch.Tensor, tuple[Any, ...]]] = {}  # by identity: made of these lengths
+        self.scalars = Scalars()
         self.calling: tuple[Any, Any, Any] | None = (
             None  # the call that is running, or was refused, as the code made it
         )
@@ -87,12 +90,13 @@ class Disguise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
+        run, args = args, self.scalars.counted(func, args)
         if func in PICKING and self.blank(args[0]):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
         if self.watched is None:
-            return self._called(func, args, kwargs)
+            return self._called(func, run, kwargs)
         self.goes_on()
         if func is torch.einsum and args and isinstance(args[0], str):
             self.joined(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
@@ -109,11 +113,15 @@ class Disguise(TorchFunctionMode):
         if func in WINDOWING and self._varies(args[0]):
             self._gives(windows(func, args, kwargs or {}, self.lengths(args[0])))
         hanging = self._hanging((*args, kwargs), given)
+        number = self.scalars.of(args[0]) if func in (_T.item, _T.__bool__) else None
+        asks = func in ASKING and number is None
+        if func is _T.__int__ and self.scalars.of(args[0]) is not None:
+            noticed(caller(("rfcalc.", "torch.")), "int")
         if any(type(n) is int for n in given):
             lose(hanging)
         if hanging is not None and func in FITTING and lengths is None:
             self._fits(func, args, hanging)
-        if hanging is not None and (func in ASKING or by_values(func, args, kwargs or {}, self._hangs)):
+        if hanging is not None and (asks or by_values(func, args, kwargs or {}, self._hangs)):
             lose(hanging)
         if hanging is not None and lengths is None:
             lengths = lengths_of(func, args, kwargs or {})
@@ -123,7 +131,7 @@ class Disguise(TorchFunctionMode):
                 lengths = carried(func, args, kwargs or {}, before)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
         called, named = args, kwargs or {}
-        args, kwargs = numbers(tuple(args)), numbers(kwargs)
+        args, kwargs = numbers(tuple(run)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
         except Exception as error:  # whether lengths are why, where there are no maps
@@ -136,6 +144,7 @@ class Disguise(TorchFunctionMode):
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
         if hanging is not None:
+            self.scalars.made(func, called, named, out, self._fixed)
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             if func is _T.__setitem__ and not self.blank(args[0]):
                 self.watched.hanging[memory_of(args[0])] = args[0], hanging
@@ -147,7 +156,7 @@ class Disguise(TorchFunctionMode):
             lengths = self._remembering(_T.shape.__get__, args[:1], {}, args[0].shape)
             pieces(func, called, named, lengths, len(out))
         self.calling = None
-        return out
+        return number if func is _T.item and number is not None else out
 
     def goes_on(self) -> None:
         """Note why a call was refused, where the code goes on behind it."""
@@ -165,6 +174,10 @@ class Disguise(TorchFunctionMode):
         """Whether a tensor may have another size at other sizes of the input."""
         assert self.watched is not None
         return isinstance(value, torch.Tensor) and (self.blank(value) or self._hangs(value) is not None)
+
+    def _fixed(self, tensor: torch.Tensor) -> bool:
+        """Whether the value of a tensor is there, and hangs on no length."""
+        return not self._varies(tensor)
 
     def _made_of(self, value: Any) -> tuple[Any, ...] | None:
         """The lengths that a tensor was made of."""
@@ -443,52 +456,3 @@ def _bool(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
         frame = frame.f_back  # torch._assert
     mode.assumed[told(frame)] = None
     return holds
-
-
-def told(frame: FrameType, line: int = 0) -> str:
-    """The line that a frame is at, with its file."""
-    from linecache import getline
-    from os.path import basename
-
-    path, line = frame.f_code.co_filename, line or frame.f_lineno
-    text = " ".join(getline(path, line).split()).rstrip(":")
-    return f"{text or 'a condition'} ({basename(path)}, line {line})"
-
-
-def asserted(frame: FrameType) -> bool | None:
-    """The answer that does not raise, where a frame is at a branch one way of which does nothing but raise."""
-    steps = list(dis.get_instructions(frame.f_code))
-    at = next((i for i, s in enumerate(steps) if s.offset == frame.f_lasti), None)
-    if at is None:
-        return None
-    negated = False
-    at += steps[at].opname.startswith("CALL")
-    while at < len(steps) and "JUMP" not in steps[at].opname:
-        if steps[at].opname == "UNARY_NOT":
-            negated = not negated
-        elif steps[at].opname not in ("TO_BOOL", "NOP", "CACHE", "NOT_TAKEN"):
-            return None
-        at += 1
-    if at >= len(steps) or "POP_JUMP" not in steps[at].opname:
-        return None
-    jump = steps[at]
-    when = any(part in jump.opname for part in ("IF_TRUE",))  # the answer that jumps
-    target = next((i for i, s in enumerate(steps) if s.offset == jump.argval), None)
-    if target is None:
-        return None
-    through, there = _raises(steps, at + 1), _raises(steps, target)
-    if through == there:
-        return None
-    answer = when if through else not when
-    return not answer if negated else answer
-
-
-def _raises(steps: list[dis.Instruction], at: int) -> bool:
-    """Whether what begins here does nothing but raise."""
-    for step in steps[at : at + 200]:
-        name = step.opname
-        if name in ("RAISE_VARARGS", "RERAISE"):
-            return True
-        if "JUMP" in name or name.startswith(("RETURN", "STORE", "YIELD", "FOR_ITER", "DELETE")):
-            return False
-    return False

@@ -27,8 +27,9 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import watching
 from rfcalc.core.stand_ins import learned, standing_in
 from rfcalc.readers.builder.values import Frame
+from rfcalc.readers.torch.asserting import told
 from rfcalc.readers.torch.checkpoints import Checkpoints
-from rfcalc.readers.torch.disguise import Disguise, told
+from rfcalc.readers.torch.disguise import Disguise
 from rfcalc.readers.torch.given import ForwardCall, Leaf
 from rfcalc.readers.torch.higher_order import plainly
 from rfcalc.readers.torch.recorder import Operation as Operation
