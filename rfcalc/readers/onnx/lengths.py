@@ -285,6 +285,9 @@ def _decimal(value: float) -> Fraction | None:
 def _over(a: Any, b: Any) -> Any:
     """A quotient; of whole numbers rounded towards zero."""
     if _is_real(a) or _is_real(b):
+        if type(b) in (Length, Share):  # in single precision
+            lose(Expression("lost", _of(a), _of(b)))
+            return _plain(a, 11) / _plain(b, 11)
         return a / b
     negative = is_negative(a) != is_negative(b)
     found = _size(a) // _size(b)
