@@ -221,7 +221,18 @@ def test_layouts_that_are_tied_to_the_size(function: Any, why: str, ready: str) 
     assert f"--at {ready}" in render(plan.document())
 
 
-def test_a_size_without_a_formula_is_told_of_its_node() -> None:
+def test_windows_side_by_side_have_tiles() -> None:
+    """Their sizes had no formula: they were counted through."""
+    module = Code(lambda m, x: m[0](F.unfold(x, 3, padding=1).amax(1, True).view(x.shape)), conv(1, 2)).double().eval()
+    plan = rfcalc.tile(module, (1, 33, 40), tiles="2x2")
+    assert [a.halo for a in plan.axes] == [(2, 2), (2, 2)], plan.barriers
+    image = torch.randint(-50, 50, (1, 1, 33, 40)).double()
+    with torch.no_grad():
+        assert torch.allclose(plan.run(module, image), module(image), rtol=0, atol=1e-12)
+
+
+def test_a_size_without_a_formula_is_told_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rfcalc.IndexSum, "_read_of", lambda self, extent: int(extent) > 0)  # it is counted through
     module = Code(lambda m, x: m[0](F.unfold(x, 3, padding=1).amax(1, True).view(x.shape)), conv(1, 2))
     plan = rfcalc.tile(module.eval(), (1, 32, 40))
     assert plan.barriers[0].node != "layers.0" and "no formula tells its sizes" in plan.barriers[0].why, plan.barriers
