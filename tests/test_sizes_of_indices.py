@@ -57,3 +57,8 @@ def test_flags_are_as_long_as_their_axis() -> None:
 def test_code_that_asks_for_no_size_is_run_at_the_least_one() -> None:
     found = rfcalc.sizes(nn.Sequential(nn.Conv2d(2, 2, 5), nn.MaxPool2d(2)), (2, 24, 20))
     assert list(_least(found)) == [(0, 6), (1, 6)]
+
+
+def test_positions_in_a_learned_table_are_no_flags() -> None:
+    found = rfcalc.from_torch(nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 4)), "int64:16")
+    assert found.complete and found.params == 60

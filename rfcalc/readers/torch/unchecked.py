@@ -83,7 +83,7 @@ def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
 def _flags(step: Operation) -> RfcalcError | None:
     """Flags of another size than the axes that they pick from."""
     axis = 0
-    for index in step.args.get("indices", ()):
+    for index in step.args["indices"] if step.name.rstrip("_") in ("index", "index_put") else ():
         flags = index is not None and index.dtype in (torch.bool, torch.uint8)
         count = index.dim() if flags else 1
         theirs = tuple(step.args["self"].shape[axis : axis + count])
