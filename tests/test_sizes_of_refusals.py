@@ -62,6 +62,32 @@ class Told(Base):
         return y.reshape(1, 4, y.shape[2] // 2, 2, y.shape[3])
 
 
+class Pooled(Base):
+    """A pool that is larger than all maps that come to it on one of its ways."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        if y.shape[3] % 2:
+            y = functional.pad(y, (0, 1))
+        if y.shape[2] < 5:
+            y = functional.max_pool2d(y, 4, 3, 1, ceil_mode=y.shape[3] > 7)
+        return self.b(functional.avg_pool2d(y, (6, 3), (1, 2)))
+
+
+class Normed(Base):
+    """A gate as long as its map, and a norm that one size fits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm((12, 9))
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, _, _ = y.shape
+        gate = y.mean((2, 3)).view(b, c, 1, 1)
+        return self.norm(y * gate.expand_as(y))
+
+
 class Joined(Base):
     def forward(self, x: Any) -> Any:
         y = functional.max_pool2d(x, 4)
@@ -89,6 +115,7 @@ class Summed(Base):
 
 KINDS = [(Grid, (3, 30, 42)), (Added, (3, 32, 48)), (Told, (3, 48, 64)), (Joined, (3, 32, 48))]
 KINDS += [(Summed, (3, 24, 32)), (Matrix, (3, 24, 32)), (Reflected, (3, 32, 48))]
+KINDS += [(Normed, (3, 24, 18))]
 
 
 @pytest.mark.parametrize(("kind", "shape"), KINDS, ids=lambda x: getattr(x, "__name__", ""))
@@ -138,3 +165,9 @@ def test_the_statement_and_the_operator_are_named() -> None:
     statement, operator = rfcalc.sizes(Added(), (3, 32, 48)).refused(0)
     assert statement.size == 1 and statement.why.startswith("ValueError: 1 is no multiple of 8 (test_sizes_of_ref")
     assert operator.size == 8 and "24" in operator.why
+
+
+def test_a_pool_that_is_larger_than_its_map_is_one_way() -> None:
+    """Not as many as there are sizes that it refuses."""
+    found: Any = rfcalc.sizes(Pooled(), (3, 24, 32))
+    assert len(found.ending[0]) <= 2

@@ -209,3 +209,18 @@ def test_cosine_attention_is_torchvisions() -> None:
     with torch.no_grad():
         mine.logit_scale += 1
     assert not torch.allclose(mine(x), theirs(x))
+
+
+def test_one_channel_goes_into_a_convolution_over_a_new_axis() -> None:
+    """`unsqueeze(1)` of a signal of one channel: no positions lie along the axis of one."""
+
+    class Plane(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 4, (1, 5), (1, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x.unsqueeze(1))
+
+    found = rfcalc.from_torch(Plane(), (1, 40))
+    assert not found.unknown and found.network.nodes[-1].layer.kind == "conv"

@@ -41,5 +41,10 @@ def caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
 
 
 def where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
-    frame = caller(others)
+    """The line of code that is running; the user's where there is one, not that of a function of PyTorch."""
+    frame = innermost = caller(others)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("torch."):
+        frame = frame.f_back
+    if frame.f_globals.get("__name__", "").startswith(others):
+        frame = innermost  # PyTorch's own modules, called by what reads them
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"

@@ -127,6 +127,10 @@ class SizesOfWays(Sizes):
     def outputs(self) -> tuple[int, ...]:
         return tuple(range(len(self.network.outputs)))
 
+    def _length(self, axis: int, position: int) -> str | None:
+        ranks = {c.shapes[position].rank for solved in self.axes for c in solved.taken}
+        return super()._length(axis, position) if len(ranks) == 1 else None
+
     def refused(self, axis: int) -> tuple[Refused, ...]:
         """Each node that refuses sizes of an axis, on any way, with the smallest one; first those without a largest."""
         found: dict[str, Refused] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.plan.classes import Undecided
-from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
+from rfcalc.plan.sizes_of_ways import SizesOfWays, Way, given_back
 from rfcalc.readers.rereading import called, untold
 from rfcalc.readers.target import Target
 from rfcalc.readers.ways import Ways
@@ -48,4 +48,6 @@ def sizes_of_ways(
     several = plural(max(map(len, found)), "way")
     told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
+    if len({given_back(way) for axis in found for way in axis if any(c.error is None for c in way.found)}) > 1:
+        told += "; at some sizes an output has more axes than at others, of which no length is told"
     return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)

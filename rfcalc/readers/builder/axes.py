@@ -39,7 +39,7 @@ def dirtied(
     layer: Layer, carriers: Sequence[frozenset[int]], dirty: Sequence[bool], xs: tuple[Shape, ...], y: Shape
 ) -> bool:
     """Whether the channels hold positions side by side afterwards, so that they may not come apart again."""
-    if layer.row_major:
+    if layer.row_major and y.dims[y.channel] != 1:
         (x,) = xs
         wide = {i for i in carriers[0] if x.dims[i] != 1}
         for before, after in axis_groups(x.dims, y.dims):

@@ -79,6 +79,7 @@ ASKING = {
 
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
 NARROWING = frozenset((_T.narrow, torch.narrow))
+LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
 FITTING = frozenset(
     (
         _T.__getitem__,

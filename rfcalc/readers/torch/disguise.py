@@ -24,6 +24,8 @@ from rfcalc.readers.torch.asking import (
     ASKING,
     COUNTS,
     FITTING,
+    FLATTENS,
+    LIKE,
     NARROWING,
     PICKING,
     PIECES,
@@ -100,12 +102,17 @@ class Disguise(TorchFunctionMode):
         self.goes_on()
         if func is torch.einsum and args and isinstance(args[0], str):
             self.joined(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
-        self.calling = func, args, kwargs
+        told = args
+        if func in LIKE and len(args) > 1 and self._varies(args[1]):
+            told = args[0], Sizes(self.lengths(args[1]))
+        if func in VIEWS and func not in FLATTENS and self._varies(args[0]):
+            self._as_one_item(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
+        self.calling = func, told, kwargs
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
         lengths = self._cut(func, args)
-        given = [*made_in((*args, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
+        given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
         if func is F.interpolate and any(type(n) is Share for n in given):
             given += (made := [*scaled(args, kwargs or {}, self.lengths(args[0]))])
@@ -169,6 +176,12 @@ class Disguise(TorchFunctionMode):
         if not self._varies(tensor):
             return tuple(tensor.shape)
         return tuple(self._remembering(_T.shape.__get__, (tensor,), {}, tensor.shape))
+
+    def _as_one_item(self, x: torch.Tensor, given: Any) -> None:
+        """Note whether the values of a map make one item of a size that code gives (``view(-1, 400)``), or several."""
+        if len(given) == 2 and type(given[1]) is type(given[0]) is int and given[0] == -1 and given[1] > 0:
+            values = math.prod(self.lengths(x))
+            _ = values % given[1] == 0 and values == given[1]
 
     def _varies(self, value: Any) -> bool:
         """Whether a tensor may have another size at other sizes of the input."""

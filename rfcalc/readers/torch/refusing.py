@@ -167,8 +167,13 @@ def _numbers(value: Any) -> Iterator[Any]:
 Rule = Callable[[_Asking, Mapping[str, Any]], bool]
 
 
+def _sizes(args: Mapping[str, Any]) -> Any:
+    """What a view is given, or what the tensor has whose lengths it takes."""
+    return args["other"].shape if "other" in args else args["size"] if "size" in args else args["shape"]
+
+
 def _view(asks: _Asking, args: Mapping[str, Any]) -> bool:
-    sizes = asks.given(args["size"] if "size" in args else args["shape"], 1, "size", "shape")
+    sizes = asks.given(_sizes(args), 1, "size", "shape")
     if sizes is None or not all(asks(">=", n, 0) for n in sizes if type(n) is Length):
         return False
     left_open = [n for n in sizes if type(n) is int and n < 0]
@@ -182,7 +187,7 @@ def _view(asks: _Asking, args: Mapping[str, Any]) -> bool:
 
 
 def _expand(asks: _Asking, args: Mapping[str, Any]) -> bool:
-    sizes = asks.given(args["size"], 1, "size")
+    sizes = asks.given(_sizes(args), 1, "size")
     for n, size in zip(asks.shape(args["self"])[::-1], (sizes or ())[::-1], strict=False):
         if plain(n) != 1 and plain(size) not in (-1, plain(n)):
             return all((asks("!=", size, -1), asks("!=", n, 1), asks("!=", n, size)))
@@ -249,11 +254,39 @@ def _convolution(asks: _Asking, args: Mapping[str, Any]) -> bool:
         return False
     if plain(x[1]) != plain(kernel[1]) * args["groups"]:
         return asks("!=", x[1], kernel[1] * args["groups"])
-    axes = len(x) - 2
-    padding, dilation = ([*args[name]] * axes for name in ("padding", "dilation"))
-    for n, k, p, d in zip(x[2:], kernel[2:], padding, dilation, strict=False):
-        if plain(n) + 2 * p < d * (plain(k) - 1) + 1:
-            return asks("<", n + 2 * p, d * (k - 1) + 1)
+    return _window(asks, x[2:], kernel[2:], args)
+
+
+def _window(
+    asks: _Asking, sizes: Sequence[Any], kernel: Sequence[Any], args: Mapping[str, Any], round_up: int = 0
+) -> bool:
+    """Whether no window fits into a map; `round_up`: by how much it may end beyond the padding."""
+    padding, dilation = (_each(args.get(name, 1), len(sizes)) for name in ("padding", "dilation"))
+    for n, k, p, d in zip(sizes, kernel, padding, dilation, strict=False):
+        if plain(n) + 2 * p + round_up < d * (plain(k) - 1) + 1:
+            return asks("<", n + 2 * p + round_up, d * (k - 1) + 1)
+    return False
+
+
+def _each(value: Any, axes: int) -> list[Any]:
+    found = [*value] if isinstance(value, (tuple, list)) else [value]
+    return found * axes if len(found) == 1 else found
+
+
+def _pool(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    axes = int(asks.stopped.name.partition("pool")[2][0])
+    kernel = _each(args["kernel_size"], axes)
+    strides = _each(args.get("stride") or kernel, axes)
+    round_up = min(strides) - 1 if args.get("ceil_mode") else 0
+    alike = not args.get("ceil_mode") or len(set(strides)) == 1
+    return asks.fixed and alike and _window(asks, asks.shape(args["self"])[-axes:], kernel, args, round_up)
+
+
+def _layer_norm(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    """Its own extents, from the last one."""
+    for n, own in zip(asks.shape(args["input"])[::-1], args["normalized_shape"][::-1], strict=False):
+        if asks.fixed and plain(n) != own:
+            return asks("!=", n, own)
     return False
 
 
@@ -288,12 +321,15 @@ def _split(asks: _Asking, args: Mapping[str, Any]) -> bool:
 
 
 _RULES: dict[str, Rule] = {
-    **dict.fromkeys(("view", "reshape", "_unsafe_view"), _view),
+    **dict.fromkeys(("view", "reshape", "_unsafe_view", "view_as", "reshape_as"), _view),
     **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "pow", "maximum", "minimum"), _pointwise),
     **dict.fromkeys(("where", "masked_fill", "eq", "ne", "lt", "le", "gt", "ge", "fmod", "copy"), _pointwise),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined),
     **dict.fromkeys(("matmul", "mm", "bmm", "baddbmm", "addmm"), _product),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _convolution),
     **dict.fromkeys(("split_with_sizes", "split"), _split),
-    "linear": _linear, "scaled_dot_product_attention": _attention, "expand": _expand, "pad": _pad, "einsum": _einsum,
+    **dict.fromkeys([f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)], _pool),
+    **dict.fromkeys([f"max_pool{n}d_with_indices" for n in (1, 2, 3)], _pool), "layer_norm": _layer_norm,
+    **dict.fromkeys(("expand", "expand_as"), _expand),
+    "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "einsum": _einsum,
 }  # fmt: skip
