@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownSize
@@ -17,10 +18,12 @@ from rfcalc.core.lengths import Watched, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed, plan
+from rfcalc.plan.asked import Certainty
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import Way, given_back, parted
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
+from rfcalc.readers.confirming import spread
 from rfcalc.readers.guards import raised
 from rfcalc.readers.parts import LARGE, ends, holds, outputs_told, ran, size_at, spread_of, without
 from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
@@ -29,16 +32,19 @@ from rfcalc.readers.target import Target
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
 MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
-ENOUGH = 4  # readings of a way that tell its rules; a way of fewer sizes is told for these alone
+ENOUGH = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 4}  # readings of a way that tell its rules; a way
+# of fewer sizes is told for these alone
+SEVERAL = 4  # sizes that are refused alike
 MOST_OF_WAY = 12
 MOST_REFUSED = 24  # sizes of an axis whose refusal says nothing of others
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
-CONFIRMED = 3  # further readings of each way
+CONFIRMED = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 3}  # further readings of each way
+MOST_WEIGHED = 24  # sizes, of which the one is read that tells most
 MOST_UNREAD = 6  # classes of sizes of a way, none of which was read, one of each of which is
 MOST_FAR = 8192  # a size that takes a way of its own
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
-FAR = ((2, 1), (3, 5), (5, 2))  # times a size, and more
+FAR = ((5, 8, 0), (2, 1, 1), (3, 1, 5), (5, 1, 2))  # shares of a size, and more
 AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
 
 
@@ -226,16 +232,17 @@ class Ways:
     def _next_with(self, n: int, before: Sequence[int]) -> Way:
         mine = self.way(n)
         mirrored = len(self.like.telling[way]) if self.like is not None and (way := self._mirrored(n)) else 0
-        enough = max(ENOUGH, mirrored, len(before) + 1)
-        group = self._gathered([*before, n], enough)
-        if len(group) < ENOUGH:
-            return self._alone(n)
+        group = self._gathered([*before, n], max(ENOUGH[Certainty.OWN], mirrored, len(before) + 1))
+        while len(group) < (enough := ENOUGH[self._certainty(group)]):
+            fewer, group = group, self._gathered(group, enough)
+            if len(group) == len(fewer):
+                return self._alone(n)
         while True:
             following = self._followed(group)
             made = self._made_by(following, group)
             found = self._solved(following, made, [left.part for left in self.left])
             taking = [c for c in found if c.error is None]
-            further = self._telling_more(found, group) if len(group) < MOST_OF_WAY else None
+            further = self._telling_more(found, group, following) if len(group) < MOST_OF_WAY else None
             if further is not None:
                 group.append(further)
                 continue
@@ -255,19 +262,36 @@ class Ways:
         self.telling[mine] = group
         return self._taken(n, following, found, taking)
 
-    def _telling_more(self, found: Sequence[Class], group: Sequence[int]) -> int | None:
-        """A size that takes the way of a group with other numbers than are the same in all of it."""
+    def _certainty(self, group: Sequence[int]) -> Certainty:
+        """How the rules that readings tell are told."""
+        with suppress(RfcalcError):
+            return self._followed(group).certainty
+        return Certainty.INFERRED
+
+    def _telling_more(self, found: Sequence[Class], group: Sequence[int], following: Following) -> int | None:
+        """A size that takes the way of a group with other numbers than are the same in all of it: the one, as far as
+        its rules say, with most of them."""
         mine = self.way(group[0])
-        tried: set[int] = set()
+        numbers: dict[int, list[int]] = {}
         for c in found:
             number = c.error.number if isinstance(c.error, OtherWay) else -1
-            if number >= len(mine) and number not in tried:
-                tried.add(number)
+            if number >= len(mine):
                 known = [n for n in self.known if holds(Part(*c[:3]), n)]
-                for n in known or [c.first]:
-                    if n not in group and self.takes(n, mine):
-                        return n
-        return None
+                numbers.setdefault(number, []).extend(known or spread(c))
+        unasked = Following(following.network, following.rules, following.guards)
+        checks = [c for asked in following.checks.values() for c in asked]
+
+        def told(n: int) -> int:
+            try:
+                shapes = self._made(unasked, n).shapes
+                others = [c.number for c in checks if c.rule.value(shapes) != c.holds]
+            except (RfcalcError, ArithmeticError):
+                return 0
+            return 0 if any(number < len(mine) for number in others) else len(others)
+
+        sizes = [n for each in zip_longest(*numbers.values()) for n in each if n is not None and n not in group]
+        weighed = sorted(dict.fromkeys(sizes[:MOST_WEIGHED]), key=lambda n: -told(n))
+        return next((n for n in weighed[: len(numbers)] if self.takes(n, mine)), None)
 
     def _taken(self, n: int, following: Following, found: Sequence[Class], taking: Sequence[Class]) -> Way:
         error = self.known[n]
@@ -330,7 +354,7 @@ class Ways:
         def likely(n: int) -> bool | None:
             told = predicted(following, self.inputs(n), made)
             if isinstance(told, RfcalcError):
-                return False if isinstance(told, OtherWay) else None
+                return False if isinstance(told, OtherWay) and told.number < len(self.way(group[0])) else None
             return True if any(not isinstance(x, RfcalcError) and x[arity:] == told[arity:] for x in seen) else None
 
         return likely
@@ -375,8 +399,8 @@ class Ways:
             found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
             if not rest:
                 break
-        there = sum([ENOUGH if p.values.last is None else p.values.last - p.values.first + 1 for p in parts])
-        several = len(found) >= min(ENOUGH - 1, there)
+        there = sum([SEVERAL if p.values.last is None else p.values.last - p.values.first + 1 for p in parts])
+        several = len(found) >= min(SEVERAL - 1, there)
         if found[0] and not (several and all(rest == found[0] for rest in found)):
             return None
         return way._replace(following=way.following.refusing(number))
@@ -444,7 +468,7 @@ class Ways:
         """A size that does not do what was told of it, and how; None if all that were read do, and further ones."""
         mine = self.way(group[0])
         read_before = [n for n in self.known if n in group or self.is_left(n)]
-        for n in dict.fromkeys((*read_before, *self._confirming(group[0], taking))):
+        for n in dict.fromkeys((*read_before, *self._confirming(group, taking))):
             why = self._differs(n, following, made, group[0])
             if why and (n in group or self.takes(n, mine) or any(holds(Part(*c[:3]), n) for c in taking)):
                 return n, why  # else it is left for the way that it takes
@@ -464,17 +488,20 @@ class Ways:
         at = self.inputs(n)[0]
         return "" if said == does else f"at {at} its layers as they were read say: {said}; it does: {does}"
 
-    def _confirming(self, n: int, taking: Sequence[Class]) -> list[int]:
-        """Sizes that take the way of one by what was told, to be confirmed: the least, the greatest, one between; one
-        of them only where just these take it along an axis like this one."""
-        way = self._mirrored(n)
+    def _confirming(self, group: Sequence[int], taking: Sequence[Class]) -> list[int]:
+        """Sizes that take the way of a group by what was told, to be confirmed: the least, the greatest, one between;
+        one of them only where just these take it along an axis like this one; the more, the less certain its rules.
+        """
+        way = self._mirrored(group[0])
         known = self.like.taking[way] if self.like is not None and way else None
         alike = known is not None and known == {m for c in taking for m in c.sizes(COMPARED)}
+        certainty = self._certainty(group)
         parts = [Part(*c[:3]) for c in taking]
-        found = spread_of(parts)[: 1 if alike else CONFIRMED]
+        found = spread_of(parts)[: 1 if alike else CONFIRMED[certainty]]
         unread = [p for p in parts if not any(holds(p, m) for m in (*self.known, *found))]
         apart = max(1, len(unread) // MOST_UNREAD)
-        return [*found, *(() if alike else [size_at(p, p.values.first) for p in unread[::apart]][:MOST_UNREAD])]
+        rest = () if alike or certainty else [size_at(p, p.values.first) for p in unread[::apart]][:MOST_UNREAD]
+        return [*found, *rest]
 
     def _mirrored(self, n: int) -> Any:
         """The way of which this size tells along an axis that is like this one; None if there is none."""
@@ -486,7 +513,7 @@ class Ways:
         (what is rounded up differs there), those that are told apart from others in the same way; then the nearest."""
         way = self._mirrored(n)
         like = self.like.telling[way] if self.like is not None and way else ()
-        far = [times * n + more for times, more in FAR if n < LARGE]
+        far = [n * above // below + more for above, below, more in FAR if n < LARGE]
         near = [other for more in AROUND for other in (n - more, n + more)]
         mine = next((left.part for left in self.left if holds(left.part, n)), EVERY)
         t = (n - mine.rest) // mine.modulus
