@@ -21,6 +21,7 @@ from rfcalc.plan.together import first_of
 from rfcalc.readers.guards import Guard, deliberate
 from rfcalc.readers.rereading import Known, agrees, brief, called, dims_of, predicted, ran_past, untold
 
+SOLVING = 3.0  # seconds that the classes of an axis may take; inferring all from further readings takes longer
 MOST_ANSWERS = 24  # questions of code whose other answer is read
 MOST_TRIED = 300  # sizes, to find one that code lets pass
 
@@ -55,7 +56,7 @@ def other_answers(
         own = base[image].spatial[axis]
         varied = [(i, axis) for i, x in enumerate(base) if x.rank == base[image].rank and x.spatial[axis] == own]
         try:
-            other = classes(following.network, base, varied, seconds=1.0, made=made, following=following)
+            other = classes(following.network, base, varied, seconds=SOLVING, made=made, following=following)
         except (RfcalcError, Undecided):
             if every:
                 raise untold(called(network), "the sizes that get other answers are not told apart") from None

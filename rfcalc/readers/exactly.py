@@ -100,8 +100,13 @@ def exactly(target: Known, first: Reading, base: Sequence[Shape]) -> tuple[Follo
             for deltas in FURTHER if rules.certainty < Certainty.OWN else ():
                 if dims_of(inputs := longer(base, deltas, guards)) not in tried:
                     read_at(inputs)
-            for inputs, read in taken:
-                agrees(called(network), found, read, inputs, made)
+            try:
+                for inputs, read in taken:
+                    agrees(called(network), found, read, inputs, made)
+            except RfcalcError:
+                if len(taken) + len(fitted) == len(mine):
+                    raise
+                continue  # those that were read since tell more
             for inputs, read in fitted:
                 agrees(called(network), found, read, inputs, forward(found.at(inputs), inputs))
             if any(_unlike(network, found, inputs, made, error) for inputs, error in refused):
