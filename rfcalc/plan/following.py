@@ -131,6 +131,11 @@ class Following:
                     raise ShapeError("the code refuses this size by itself", why=f"by a condition in {check.where}")
                 raise OtherWay(check)
 
+    def answered_otherwise(self, shapes: Sequence[Shape]) -> list[int]:
+        """The numbers of what code asked that gets another answer for maps of these shapes."""
+        asked = [check for checks in self.checks.values() for check in checks]
+        return [check.number for check in asked if check.rule.value(shapes) != check.holds]
+
     def ended(self, position: int, shapes: Sequence[Shape | None], y: Shape) -> None:
         """The same for what code asks behind the last position, whose map is y."""
         if position + 1 in self.checks and position + 1 == self.network.arity + len(self.network.nodes):

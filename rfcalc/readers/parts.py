@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched, watched_again
@@ -11,10 +12,22 @@ from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading
 from rfcalc.plan.classes import Range
-from rfcalc.plan.sizes_of_ways import turns
+from rfcalc.plan.sizes_of_ways import Way, turns
 from rfcalc.plan.solving import Part
 
 LARGE = 700
+FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
+FAR = ((5, 8, 0), (2, 1, 1), (3, 1, 5), (5, 1, 2))  # shares of a size, and more
+AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
+
+
+class Left(NamedTuple):
+    """Sizes whose way is not known yet; the way on which they were refused, its position and why, if there is one."""
+
+    part: Part
+    way: Way | None = None
+    position: int | None = None
+    error: RfcalcError | None = None
 
 
 def ran(refused: RfcalcError, asked: Watched, inputs: Sequence[Shape]) -> Reading | None:
@@ -78,3 +91,13 @@ def without(part: Part, n: int) -> Iterator[Part]:
         yield part._replace(values=Range(first, t - 1))
     if last is None or t < last:
         yield part._replace(values=Range(t + 1, last))
+
+
+def around(n: int, mine: Part, like: Sequence[int]) -> Iterator[int]:
+    """Sizes around one, after those that are like it: the next one, some far away (what is rounded up differs there),
+    those of its own part; then the nearest."""
+    far = [n * above // below + more for above, below, more in FAR if n < LARGE]
+    near = [other for more in AROUND for other in (n - more, n + more)]
+    t = (n - mine.rest) // mine.modulus
+    part = [size_at(mine, t + more) for k in FURTHER for more in (k, -k) if holds(mine, size_at(mine, t + more))]
+    yield from (m for m in dict.fromkeys((*like, *near[:1], *far, *near[1:4], *part[:8], *near[4:])) if 0 < m != n)

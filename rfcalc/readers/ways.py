@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownSize
 from rfcalc.core.lengths import Watched, atoms, watched, written
@@ -25,15 +25,13 @@ from rfcalc.plan.sizes_of_ways import Way, given_back, parted
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.confirming import spread
 from rfcalc.readers.guards import raised
-from rfcalc.readers.parts import LARGE, ends, holds, outputs_told, ran, size_at, spread_of, without
+from rfcalc.readers.parts import FURTHER, Left, around, ends, holds, outputs_told, ran, size_at, spread_of, without
 from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
-FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
 MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
-ENOUGH = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 4}  # readings of a way that tell its rules; a way
-# of fewer sizes is told for these alone
+ENOUGH = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 4}  # readings that tell a way; fewer are told alone
 SEVERAL = 4  # sizes that are refused alike
 MOST_OF_WAY = 12
 MOST_REFUSED = 24  # sizes of an axis whose refusal says nothing of others
@@ -44,17 +42,6 @@ MOST_UNREAD = 6  # classes of sizes of a way, none of which was read, one of eac
 MOST_FAR = 8192  # a size that takes a way of its own
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
-FAR = ((5, 8, 0), (2, 1, 1), (3, 1, 5), (5, 1, 2))  # shares of a size, and more
-AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
-
-
-class Left(NamedTuple):
-    """Sizes whose way is not known yet; the way on which they were refused, its position and why, if there is one."""
-
-    part: Part
-    way: Way | None = None
-    position: int | None = None
-    error: RfcalcError | None = None
 
 
 class Ways:
@@ -279,15 +266,12 @@ class Ways:
                 known = [n for n in self.known if holds(Part(*c[:3]), n)]
                 numbers.setdefault(number, []).extend(known or spread(c))
         unasked = Following(following.network, following.rules, following.guards)
-        checks = [c for asked in following.checks.values() for c in asked]
 
         def told(n: int) -> int:
-            try:
-                shapes = self._made(unasked, n).shapes
-                others = [c.number for c in checks if c.rule.value(shapes) != c.holds]
-            except (RfcalcError, ArithmeticError):
-                return 0
-            return 0 if any(number < len(mine) for number in others) else len(others)
+            with suppress(RfcalcError, ArithmeticError):
+                others = following.answered_otherwise(self._made(unasked, n).shapes)
+                return len(others) if min(others, default=-1) >= len(mine) else 0
+            return 0
 
         sizes = [n for each in zip_longest(*numbers.values()) for n in each if n is not None and n not in group]
         weighed = sorted(dict.fromkeys(sizes[:MOST_WEIGHED]), key=lambda n: -told(n))
@@ -509,15 +493,8 @@ class Ways:
         return next((way for way, group in told.items() if n in group), None)
 
     def _around(self, n: int) -> Iterator[int]:
-        """Sizes that are left: those that took the way of this one along an axis like this; the next one, some far away
-        (what is rounded up differs there), those that are told apart from others in the same way; then the nearest."""
+        """Sizes that are left, those first that took the way of this one along an axis like this."""
         way = self._mirrored(n)
         like = self.like.telling[way] if self.like is not None and way else ()
-        far = [n * above // below + more for above, below, more in FAR if n < LARGE]
-        near = [other for more in AROUND for other in (n - more, n + more)]
         mine = next((left.part for left in self.left if holds(left.part, n)), EVERY)
-        t = (n - mine.rest) // mine.modulus
-        part = [size_at(mine, t + more) for k in FURTHER for more in (k, -k) if holds(mine, size_at(mine, t + more))]
-        for other in dict.fromkeys((*like, *near[:1], *far, *near[1:4], *part[:8], *near[4:])):
-            if other > 0 and other != n and self.is_left(other):
-                yield other
+        return (other for other in around(n, mine, like) if self.is_left(other))
