@@ -31,11 +31,12 @@ class Way(NamedTuple):
     ends: str = ""
 
 
-def given_back(way: Way) -> tuple[int, ...]:
-    """Of each output how many axes it has."""
+def given_back(way: Way) -> tuple[tuple[int, int | None], ...]:
+    """Of each output how many spatial axes it has, and which axis holds its channels."""
     network = way.following.network
     shapes = next(c.shapes for c in way.found if c.error is None)
-    return tuple(shapes[network.position(name)].rank for name in network.outputs)
+    outputs = [shapes[network.position(name)] for name in network.outputs]
+    return tuple([(x.rank, x.channel) for x in outputs])
 
 
 def turns(modulus: int) -> int:
@@ -128,8 +129,8 @@ class SizesOfWays(Sizes):
         return tuple(range(len(self.network.outputs)))
 
     def _length(self, axis: int, position: int) -> str | None:
-        ranks = {c.shapes[position].rank for solved in self.axes for c in solved.taken}
-        return super()._length(axis, position) if len(ranks) == 1 else None
+        held = {(x.rank, x.channel) for solved in self.axes for x in [c.shapes[position] for c in solved.taken]}
+        return super()._length(axis, position) if len(held) == 1 else None
 
     def refused(self, axis: int) -> tuple[Refused, ...]:
         """Each node that refuses sizes of an axis, on any way, with the smallest one; first those without a largest."""

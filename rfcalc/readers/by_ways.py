@@ -49,5 +49,5 @@ def sizes_of_ways(
     told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
     if len({given_back(way) for axis in found for way in axis if any(c.error is None for c in way.found)}) > 1:
-        told += "; at some sizes an output has more axes than at others, of which no length is told"
+        told += "; at some sizes an output has other axes than at others, of which no length is told"
     return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)
