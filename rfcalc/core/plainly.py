@@ -47,7 +47,9 @@ def larger(one: Any, other: Any) -> Any:
 
 
 def cut(at: slice, whole: Any) -> Any:
-    """How long a slice of so many is."""
+    """How long a slice of so many is; that there is a last one is asked."""
+    if (at.start, at.stop) == (-1, None) and type(at.start) is int and whole > 0:
+        return 1
     first, last = (
         _within(b, whole) for b in (0 if at.start is None else at.start, whole if at.stop is None else at.stop)
     )

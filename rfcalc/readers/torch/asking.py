@@ -278,31 +278,14 @@ def lengths_of(func: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
     """The lengths of a tensor that is made of lengths alone, as the code gave them."""
     if func is torch.arange:
         return _arange(args, kwargs)
+    if func is torch.linspace:
+        count = (*args[2:3], kwargs.get("steps"))[0]
+        return (count,) if isinstance(count, int) else None
     if func not in MAKING:
         return None
     args = args[1:] if func in MAKING_LIKE else args
     size = kwargs["size"] if "size" in (kwargs or {}) else args[0] if isinstance(args[0], (tuple, list)) else args
     return tuple(size) if all(isinstance(n, int) for n in size) else None
-
-
-_EACH_VALUE = frozenset((
-    _T.to, _T.float, _T.double, _T.half, _T.type, _T.contiguous, _T.clone, _T.detach, _T.neg, _T.add, _T.sub, _T.mul,
-    _T.div, _T.__radd__, _T.__rsub__, _T.__rmul__, torch.add, torch.sub, torch.mul, torch.div, torch.neg,
-))  # fmt: skip
-
-
-def carried(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> tuple[Any, ...] | None:
-    """The lengths of what is made of one tensor of these lengths; None where this is not known."""
-    if func in _EACH_VALUE:
-        return None if any(isinstance(i, torch.Tensor) for i in (*args[1:], *kwargs.values())) else tuple(lengths)
-    if func in (_T.unsqueeze, torch.unsqueeze) and len(args) == 2 and type(args[1]) is int:
-        at = args[1] % (len(lengths) + 1)
-        return (*lengths[:at], 1, *lengths[at:])
-    if func is _T.repeat and not kwargs:
-        times = args[1] if isinstance(args[1], (tuple, list)) else args[1:]
-        before = (*[1] * (len(times) - len(lengths)), *lengths)
-        return tuple([n * i for n, i in zip(before, times, strict=True)])
-    return None
 
 
 def merges(func: Any, args: Any) -> bool:
@@ -316,17 +299,24 @@ def merges(func: Any, args: Any) -> bool:
     return type(given[0]) is int and int(given[0]) == -1 and len(given) > 1 and type(given[1]) is int
 
 
-MAKING_LIKE = frozenset((_T.new_zeros, _T.new_ones, _T.new_empty))
-MAKING = frozenset((torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, *MAKING_LIKE))
+MAKING_LIKE = frozenset((_T.new_zeros, _T.new_ones, _T.new_empty, _T.new_full))
+MAKING = frozenset((torch.zeros, torch.ones, torch.empty, torch.full, torch.rand, torch.randn, *MAKING_LIKE))
 COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 
 def _arange(args: Any, kwargs: Any) -> tuple[Any, ...] | None:
-    """How many whole numbers there are from a first one to a last one; None where they are no whole numbers."""
+    """How many numbers there are from a first one to a last one; None where that is not followed."""
     given = [*args, *(kwargs[name] for name in ("start", "end", "step") if name in kwargs)]
     start, end, step = (0, *given, 1) if len(given) == 1 else (*given, 1)[:3]
-    if type(step) is not int or step == 0 or not {type(start), type(end)} <= {int, Length}:
+    if type(step) not in (int, float) or step == 0 or not {type(start), type(end)} <= {int, float, Length}:
+        return None
+    whole = {type(start), type(end), type(step)} <= {int, Length}
+    if not (whole or getattr(kwargs.get("dtype"), "is_floating_point", True)):
         return None
     across = end - start if step > 0 else start - end
-    count = across if abs(step) == 1 else -(-across // abs(step))
+    count = across if abs(step) == 1 else -(-across // abs(step)) if whole else across / abs(step)
+    if type(count) is Share:
+        count = math.ceil(count)
+    if not isinstance(count, int):
+        return None
     return (count if type(start) is int and start == 0 and step > 0 else larger(count, 0),)

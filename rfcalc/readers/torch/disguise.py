@@ -36,7 +36,6 @@ from rfcalc.readers.torch.asking import (
     Sizes,
     by_lengths,
     by_values,
-    carried,
     cut_axes,
     cut_out,
     lengths_of,
@@ -51,6 +50,7 @@ from rfcalc.readers.torch.asserting import asserted, told
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
 from rfcalc.readers.torch.scalars import Scalars
+from rfcalc.readers.torch.shaping import shaped
 
 RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 
@@ -111,7 +111,7 @@ class Disguise(TorchFunctionMode):
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         since = len(self.watched.given)
-        lengths = self._cut(func, args)
+        lengths: Any = self._cut(func, args)
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
         if func is F.interpolate and any(type(n) is Share for n in given):
@@ -134,8 +134,8 @@ class Disguise(TorchFunctionMode):
             lengths = lengths_of(func, args, kwargs or {})
             if func is torch.arange and lengths is not None:
                 self._gives(made_in(lengths))
-            if lengths is None and args and (before := self._made_of(args[0])) is not None:
-                lengths = carried(func, args, kwargs or {}, before)
+            if lengths is None and func not in PICKING:
+                lengths = shaped(func, args, kwargs or {}, self._known)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
         called, named = args, kwargs or {}
         args, kwargs = numbers(tuple(run)), numbers(kwargs)
@@ -144,8 +144,7 @@ class Disguise(TorchFunctionMode):
         except Exception as error:  # whether lengths are why, where there are no maps
             error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))  # type: ignore[attr-defined]
             raise
-        if lengths is not None and isinstance(out, torch.Tensor) and out.shape == numbers(lengths):
-            self.made[id(out)] = out, lengths
+        self._makes(out, lengths)
         if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
             self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
@@ -191,6 +190,19 @@ class Disguise(TorchFunctionMode):
     def _fixed(self, tensor: torch.Tensor) -> bool:
         """Whether the value of a tensor is there, and hangs on no length."""
         return not self._varies(tensor)
+
+    def _makes(self, out: Any, lengths: Any) -> None:
+        """Note the lengths of what came out."""
+        pairs = zip(out, lengths, strict=False) if isinstance(lengths, list) and type(out) in (tuple, list) else ()
+        for t, made in pairs or [(out, lengths)]:
+            if isinstance(made, tuple) and isinstance(t, torch.Tensor) and t.shape == numbers(made):
+                self.made[id(t)] = t, made
+
+    def _known(self, value: Any) -> tuple[Any, ...] | None:
+        """The lengths of a tensor with values, as far as they are known."""
+        if self.blank(value) or (found := self._made_of(value)) is not None:
+            return None if self.blank(value) else found
+        return tuple(value.shape) if self._hangs(value) is None else None
 
     def _made_of(self, value: Any) -> tuple[Any, ...] | None:
         """The lengths that a tensor was made of."""
