@@ -54,6 +54,12 @@ def parted(one: Sequence[Condition], other: Sequence[Condition]) -> int:
     return -1
 
 
+def unequal(one: Sequence[Condition], other: Sequence[Condition]) -> bool:
+    """Whether another way is taken where a length is not what it is equal to on one."""
+    at = parted(one, other)
+    return at >= 0 and one[at].asked.how == ("==" if one[at].holds else "!=")
+
+
 class _Way(Sizes):
     """One way, of which only the sizes that take it are asked."""
 

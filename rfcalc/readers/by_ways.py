@@ -48,6 +48,9 @@ def sizes_of_ways(
     several = plural(max(map(len, found)), "way")
     told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
-    if len({given_back(way) for axis in found for way in axis if any(c.error is None for c in way.found)}) > 1:
+    given = {given_back(way) for axis in found for way in axis if any(c.error is None for c in way.found)}
+    if len(set(map(len, given))) > 1:
+        raise untold(called(network), "at some sizes it gives back more maps than at others")
+    if len(given) > 1:
         told += "; at some sizes an output has other axes than at others, of which no length is told"
     return SizesOfWays(network, inputs, near, target=first.name, assumptions=(*assumptions, told), ways=found)

@@ -21,7 +21,7 @@ from rfcalc.plan.aligning import Reading, Unfollowed, plan
 from rfcalc.plan.asked import Certainty
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import Way, given_back, parted
+from rfcalc.plan.sizes_of_ways import Way, parted, unequal
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.confirming import spread
 from rfcalc.readers.guards import raised
@@ -125,9 +125,6 @@ class Ways:
             if least > MOST_FAR:
                 raise untold(self.what, f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
-        first, *others = [given_back(way) for way in found if any(c.error is None for c in way.found)] or [()]
-        if any(len(other) != len(first) for other in others):
-            raise untold(self.what, "at some sizes it gives back more maps than at others")
         return found
 
     def _first(self) -> int:
@@ -303,7 +300,7 @@ class Ways:
         alike: list[int] = []
         others: list[int] = []
         missed = 0
-        if len(group) >= enough:
+        if len(group) >= enough or (len(group) == 1 and all(self._unequal(group[0], group[0] + d) for d in (-1, 1))):
             return group
         likely = self._likely(group)
         for other in self._around(group[0]):
@@ -323,6 +320,13 @@ class Ways:
             if len(group) < enough and self.takes(other, mine):
                 group.append(other)
         return group
+
+    def _unequal(self, n: int, other: int) -> bool:
+        """Whether another size takes another way by a length that is not what it is equal to at this one."""
+        if other < 1 or not self.is_left(other):
+            return False
+        self.read(other)
+        return unequal(self.heard(n).conditions, self.heard(other).conditions)
 
     def _likely(self, group: Sequence[int]) -> Any:
         """Whether maps are as they were at a size of a group (True), or another way is taken (False), as far as these
@@ -434,17 +438,12 @@ class Ways:
     def _alone(self, n: int) -> Way:
         """A size that takes a way of its own, or is refused."""
         read = self.known[n]
-        one = Part(1, n, Range(0, 0))
+        one, inputs = Part(1, n, Range(0, 0)), tuple(self.inputs(n))
         self.left = [left._replace(part=part) for left in self.left for part in without(left.part, n)]
         if isinstance(read, RfcalcError):
-            return Way(
-                Following(self.network, {}),
-                tuple(self.inputs(n)),
-                (Class(*one, (), None, read),),
-                ends(self.known[n], self.asked[n]),
-            )
+            return Way(Following(self.network, {}), inputs, (Class(*one, (), None, read),), ends(read, self.asked[n]))
         following = Following(read.network, {})
-        return Way(following, tuple(self.inputs(n)), tuple(self._solved(following, self._made(following, n), [one])))
+        return Way(following, inputs, tuple(self._solved(following, self._made(following, n), [one])))
 
     def _wrong(
         self, taking: Sequence[Class], following: Following, made: Shaped, group: Sequence[int]
