@@ -50,3 +50,24 @@ def test_other_axes_are_told(kind: Any, size: int) -> None:
         except RuntimeError:
             taken = False
         assert taken == (n in found.axes[0].valid), n
+
+
+class Coordinates(nn.Module):  # type: ignore[misc]
+    """Swin v2: a view of what is made of parameters alone is no view of a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.made = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(2, 4)
+        self.table = nn.Buffer(torch.zeros(1, 7, 7, 2))
+
+    def forward(self, x: Any) -> Any:
+        y = self.conv(x)
+        if y.shape[2] % 2:
+            y = nn.functional.pad(y, (0, 0, 0, 1))
+        return y + self.made(self.table).view(-1, 4).sigmoid().mean(0)[:, None, None]
+
+
+def test_what_is_made_of_parameters_is_as_long_at_all_sizes() -> None:
+    found = rfcalc.sizes(Coordinates().to("meta"), (3, 24, 24))
+    assert [a.valid.start for a in found.axes] == [1, 1]
+    assert eval(found.output(0)["add"] or "", {}, {"n": 25}) == 14

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rfcalc.core.lengths import Watched, watching
 from rfcalc.readers.builder.heard import named_places
 from rfcalc.readers.builder.values import Value
-from rfcalc.readers.torch.tensors import TensorBuilder
+from rfcalc.readers.torch.recorder import memory_of
+from rfcalc.readers.torch.tensors import Static, TensorBuilder
 
 
 class Heard:
@@ -26,6 +28,11 @@ class Heard:
             found = self.graph.env.get(id(tensor))
             if isinstance(found, Value):
                 self.values[number] = found
+            elif isinstance(found, Static) and self.watched is not None and not self._hangs(tensor, self.watched):
+                self.watched.alive.add(number)  # made of parameters alone: it is as long at all sizes
+
+    def _hangs(self, tensor: Any, watched: Watched) -> bool:
+        return memory_of(tensor) in watched.hanging or id(tensor) in watched.hanging
 
     def named(self, names: Mapping[int, str]) -> Watched | None:
         """What was heard, with the places of the maps by the names of their nodes."""
