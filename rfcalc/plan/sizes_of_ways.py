@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import Condition, written
+from rfcalc.core.lengths import Condition, Expression, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
@@ -55,9 +55,16 @@ def parted(one: Sequence[Condition], other: Sequence[Condition]) -> int:
 
 
 def unequal(one: Sequence[Condition], other: Sequence[Condition]) -> bool:
-    """Whether another way is taken where a length is not what it is equal to on one."""
+    """Whether another way is taken where a length is not what it is equal to on one; a rest is equal at many sizes."""
     at = parted(one, other)
-    return at >= 0 and one[at].asked.how == ("==" if one[at].holds else "!=")
+    return at >= 0 and one[at].asked.how == ("==" if one[at].holds else "!=") and _straight(one[at].asked)
+
+
+def _straight(made: Any) -> bool:
+    """Whether an expression has no rests, parts, or the like."""
+    if not isinstance(made, Expression):
+        return True
+    return made.how in ("+", "-", "*", "==", "!=") and _straight(made.left) and _straight(made.right)
 
 
 class _Way(Sizes):
