@@ -6,7 +6,7 @@ Imports nothing from the project, and no framework.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 Value = Any  # a number (or whatever else a length is compared with), or an Asked, or an Expression
@@ -79,6 +79,11 @@ def written(asked: Value) -> Any:
     if isinstance(asked, Expression):
         return (asked.how, written(asked.left), written(asked.right))
     return None if isinstance(asked, Asked) else asked
+
+
+def answers(asked: Sequence[Condition]) -> tuple[Any, ...]:
+    """What code asked, where, and the answers: the same wherever code goes the same way."""
+    return tuple([(c.where, c.holds, written(c.asked)) for c in asked])
 
 
 def rounded(above: Any, below: Any) -> Any:

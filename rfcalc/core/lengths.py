@@ -22,6 +22,7 @@ from rfcalc.core.expressions import Asked as Asked
 from rfcalc.core.expressions import Condition as Condition
 from rfcalc.core.expressions import Expression as Expression
 from rfcalc.core.expressions import Given as Given
+from rfcalc.core.expressions import answers as answers
 from rfcalc.core.expressions import atoms as atoms
 from rfcalc.core.expressions import evaluated as evaluated
 from rfcalc.core.expressions import written as written

@@ -9,7 +9,7 @@ from math import lcm
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.lengths import Watched, atoms, written
+from rfcalc.core.lengths import Watched, answers, atoms, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
@@ -166,7 +166,7 @@ def _rules(target: Known, readings: Sequence[Reading], code: bool) -> Following:
     """
     arity = readings[0].network.arity
     heard = [target.heard_at(r.network, r.shapes[:arity]) for r in readings] if code else []
-    if code and len(set(map(_answers, heard))) == 1:
+    if code and len({answers(h.conditions) for h in heard}) == 1:
         with suppress(Unfollowed):
             rules = follow(readings, heard)
             if not rules.masked:
@@ -215,12 +215,8 @@ def _same_answers(target: Known, what: str) -> None:
     Raises:
         RfcalcError: it did.
     """
-    if len({_answers(heard) for heard in target.all_heard()}) > 1:
+    if len({answers(heard.conditions) for heard in target.all_heard()}) > 1:
         raise untold(what, "it gets other answers to what it asks of lengths at other sizes")
-
-
-def _answers(asked: Watched) -> tuple[Any, ...]:
-    return tuple([(c.where, written(c.asked), c.holds) for c in asked.conditions])
 
 
 def _questions(asked: Watched) -> list[Any]:

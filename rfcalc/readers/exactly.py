@@ -7,7 +7,7 @@ from math import lcm
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import Expression, Watched, atoms, written
+from rfcalc.core.lengths import Expression, Watched, answers, atoms
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.graph.network import Network
@@ -179,7 +179,7 @@ def _heard(reading: Reading) -> Watched:
 
 
 def _way(reading: Reading) -> tuple[Any, ...]:
-    return tuple([(c.where, c.holds, written(c.asked)) for c in reading.network.source.heard.conditions])
+    return answers(_heard(reading).conditions)
 
 
 def _unlike(network: Network, found: Following, inputs: Sequence[Shape], made: Shaped, error: RfcalcError) -> bool:

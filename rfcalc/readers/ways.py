@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownSize
-from rfcalc.core.lengths import Watched, atoms, watched, written
+from rfcalc.core.lengths import Watched, answers, atoms, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed, plan
@@ -104,7 +104,7 @@ class Ways:
         return asked._replace(conditions=[*asked.conditions, *asked.refusal])
 
     def way(self, n: int) -> tuple[Any, ...]:
-        return tuple([(c.where, c.holds, written(c.asked)) for c in self.heard(n).conditions])
+        return answers(self.heard(n).conditions)
 
     def takes(self, n: int, way: tuple[Any, ...]) -> bool:
         self.read(n)

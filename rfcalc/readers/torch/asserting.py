@@ -33,7 +33,7 @@ def asserted(frame: FrameType) -> bool | None:
     if at >= len(steps) or "POP_JUMP" not in steps[at].opname:
         return None
     jump = steps[at]
-    when = any(part in jump.opname for part in ("IF_TRUE",))  # the answer that jumps
+    when = "IF_TRUE" in jump.opname  # the answer that jumps
     target = next((i for i, s in enumerate(steps) if s.offset == jump.argval), None)
     if target is None:
         return None

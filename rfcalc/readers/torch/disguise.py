@@ -200,9 +200,10 @@ class Disguise(TorchFunctionMode):
 
     def _known(self, value: Any) -> tuple[Any, ...] | None:
         """The lengths of a tensor with values, as far as they are known."""
-        if self.blank(value) or (found := self._made_of(value)) is not None:
-            return None if self.blank(value) else found
-        return tuple(value.shape) if self._hangs(value) is None else None
+        if self.blank(value):
+            return None
+        found = self._made_of(value)
+        return found if found is not None or self._hangs(value) is not None else tuple(value.shape)
 
     def _made_of(self, value: Any) -> tuple[Any, ...] | None:
         """The lengths that a tensor was made of."""
