@@ -14,7 +14,7 @@ from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError, plural
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer
 from rfcalc.core.shape import USUAL, Shape, by_name, corrected, doubtful, numbers
-from rfcalc.core.size import agree, settler
+from rfcalc.core.size import Size, agree, decide, is_size, native, settler
 from rfcalc.core.window import All
 from rfcalc.graph import uncollected
 from rfcalc.graph.network import Network, Node
@@ -57,6 +57,20 @@ class Walked(NamedTuple):
         runs = [1] * self.network.arity + [node.layer.complex_runs for node in self.network.nodes]
         costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(self.costs, runs, strict=True)]
         return self._replace(costs=tuple(costs))
+
+
+def batch_of(given: Any) -> Size:
+    """How many items a batch has.
+
+    Raises:
+        RfcalcError: it is no whole number, or less than 1.
+    """
+    batch = native(given)
+    if not is_size(batch):
+        raise RfcalcError(f"a batch of {batch!r} is no whole number", fix="give a batch of at least 1")
+    if decide(batch < 1):
+        raise RfcalcError(f"a batch of {batch} is empty", fix="give a batch of at least 1")
+    return batch
 
 
 def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from rfcalc.receptive.receptive_field import plain
-from rfcalc.report import Report, Row
-from rfcalc.report.totals import Totals
+from rfcalc.report import Report, Row, Totals
 
 if TYPE_CHECKING:
     from rfcalc.report.schemas.report import ReportJson, ReportLayerJson, ReportOpsJson, ReportTotalsJson
