@@ -171,3 +171,54 @@ def test_a_pool_that_is_larger_than_its_map_is_one_way() -> None:
     """Not as many as there are sizes that it refuses."""
     found: Any = rfcalc.sizes(Pooled(), (3, 24, 32))
     assert len(found.ending[0]) <= 2
+
+
+class Demanding(nn.Module):  # type: ignore[misc]
+    """It refuses sizes by what classes of sizes do not compute: quotients, powers, digits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, 2, 1)
+
+
+class Ratio(Demanding):
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        assert h / w < 3
+        return self.conv(x)
+
+
+class RatioByName(Demanding):
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        ratio = h / w
+        if ratio > 2 or w > 60:
+            raise ValueError("too long")
+        return self.conv(x)
+
+
+class Square(Demanding):
+    def forward(self, x: Any) -> Any:
+        if x.shape[-2] ** 2 > 5000:
+            raise ValueError("too large")
+        return self.conv(x)
+
+
+class Digits(Demanding):
+    def forward(self, x: Any) -> Any:
+        assert x.shape[-2] >> 3 > 2 and not x.shape[-1] & 7
+        return self.conv(x)
+
+
+@pytest.mark.parametrize("kind", [Ratio, RatioByName, Square, Digits])
+def test_conditions_that_are_no_whole_numbers(kind: Any) -> None:
+    module = kind()
+    found = rfcalc.sizes(module, (2, 40, 24))
+    for axis in (0, 1):
+        for n in range(1, 130):
+            try:
+                module(torch.empty(1, 2, *(n if i == axis else size for i, size in enumerate((40, 24)))))
+                taken = True
+            except (AssertionError, ValueError):
+                taken = False
+            assert (n in found.axes[axis].valid) == taken, (axis, n)

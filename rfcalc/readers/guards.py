@@ -19,7 +19,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, ShapeError
-from rfcalc.core.lengths import Length, Watched, atoms, evaluated, plain
+from rfcalc.core.lengths import Length, Share, Watched, atoms, evaluated, plain
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 
@@ -28,6 +28,7 @@ ASKED = {"size", "dim", "len", "isinstance", "is_scripting", "is_tracing", "is_e
 PARTS = (1, 2, 4, 8, 16, 32, 64, 3, 7, 14)  # what a length may have been divided by before it is compared
 BLOCKS = ("body", "orelse", "finalbody")
 CALLED: dict[str, Any] = {"min": min, "max": max}
+OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 Values = dict[str, Any]
 
 
@@ -140,10 +141,7 @@ def guard(refusals: Sequence[tuple[Sequence[Shape], Refusal]]) -> Guard | None:
         if rule is None:
             return None
         rules[name] = rule
-    if not rules:
-        return None
-    code = compile(ast.fix_missing_locations(ast.Expression(one.test)), one.where, "eval")
-    return Guard(one.where, one.told, code, fixed, rules, one.names)
+    return _guard(one, fixed, rules)
 
 
 def exact_guard(refusal: Refusal, heard: Watched, network: Network) -> Guard | None:
@@ -159,10 +157,21 @@ def exact_guard(refusal: Refusal, heard: Watched, network: Network) -> Guard | N
             rules[name] = rule
         else:
             fixed[name] = value
+    return _guard(refusal, fixed, rules)
+
+
+def _guard(one: Refusal, fixed: Values, rules: dict[str, Callable[[Sequence[Shape]], Any]]) -> Guard | None:
+    """The condition of a refusal, where it compares lengths; None where it does with them what classes of sizes do not
+    (a quotient, a power, digits)."""
+    for node in ast.walk(one.test):
+        other = isinstance(node, ast.BinOp) and not isinstance(node.op, OPERATORS)
+        other = other or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert))
+        if other and any(isinstance(n, ast.Name) and n.id in rules for n in ast.walk(node)):
+            return None
     if not rules:
         return None
-    code = compile(ast.fix_missing_locations(ast.Expression(refusal.test)), refusal.where, "eval")
-    return Guard(refusal.where, refusal.told, code, fixed, rules, refusal.names)
+    code = compile(ast.fix_missing_locations(ast.Expression(one.test)), one.where, "eval")
+    return Guard(one.where, one.told, code, fixed, rules, one.names)
 
 
 def _computed(value: Any, heard: Watched, inputs: Sequence[str]) -> Callable[[Sequence[Shape]], Any] | None:
@@ -170,6 +179,8 @@ def _computed(value: Any, heard: Watched, inputs: Sequence[str]) -> Callable[[Se
     if isinstance(value, tuple):
         parts = [_computed(v, heard, inputs) for v in value]
         return None if None in parts else partial(_tuple, parts)
+    if isinstance(value, Share):
+        return None
     if not isinstance(value, Length):
         return partial(_constant, value)
     places = [heard.places.get((a.map, a.axis)) if a.map >= 0 else None for a in atoms(value.made)]
