@@ -69,7 +69,9 @@ class Scalars:
             fixed: whether a tensor holds a value that hangs on no length.
         """
         compute = _COMPUTED.get(getattr(func, "__name__", ""))
-        if compute is None or not isinstance(out, torch.Tensor) or out.dim() or {*kwargs} - {"dtype", "device"}:
+        if compute is None or {*kwargs} - {"dtype", "device"}:
+            return
+        if not isinstance(out, torch.Tensor) or out.is_meta or out.dim():  # without a value, or of several
             return
         if out.dtype not in (torch.bool, torch.int32, torch.int64, torch.float32, torch.float64):
             return
