@@ -132,6 +132,22 @@ def test_what_is_printed_as_python_computes_it(tree, point) -> None:
         assert show(told, form)
 
 
+ALPHA, HEIGHT = sympy.Symbol("α", positive=True), sympy.Symbol("H", integer=True, positive=True)
+
+
+@pytest.mark.parametrize(
+    "formula, told, python",
+    [  # ⌊(x + d − 1)/d⌋ = ⌈x/d⌉ holds for whole numbers x alone
+        (-sympy.floor(2 * ALPHA + sympy.Rational(1, 2)), "−⌊(4α + 1)/2⌋", "-((4*alpha + 1)//2)"),
+        (sympy.floor(HEIGHT / 2 + sympy.Rational(1, 2)), "⌈H/2⌉", "(-(-H//2))"),
+        (sympy.floor(32 * ALPHA), "⌊32α⌋", "(32*alpha//1)"),
+        (sympy.ceiling(HEIGHT / 3), "⌈H/3⌉", "(-(-H//3))"),
+    ],
+)
+def test_what_is_rounded(formula, told, python) -> None:
+    assert (show(formula), show(formula, "python")) == (told, python)
+
+
 @settings(max_examples=80, deadline=None)
 @given(trees(), trees())
 def test_formulas_are_canonical(one, two) -> None:

@@ -206,6 +206,8 @@ def _atom(a: Any) -> Any:
         return SymbolName(a.name)
     if isinstance(a, sympy.floor):
         return _floor(a.args[0])
+    if isinstance(a, sympy.ceiling):
+        return TreeFunction("ceil", tuple(map(tree, sympy.fraction(sympy.together(a.args[0])))))
     if isinstance(a, (sympy.Max, sympy.Min)):
         return TreeFunction("max" if isinstance(a, sympy.Max) else "min", tuple(sorted(map(tree, a.args), key=str)))
     if a.is_Pow:
@@ -217,8 +219,8 @@ def _floor(value: Any) -> TreeFunction:
     top, below = sympy.fraction(sympy.together(value))
     top = sympy.expand(top)
     if below.is_Integer:
-        constant = top.as_coeff_Add()[0]
-        if constant and constant + 1 >= below:  # ⌊(x + d − 1)/d⌋ = ⌈x/d⌉
+        constant, moving = top.as_coeff_Add()
+        if constant and constant + 1 >= below and moving.is_integer:  # ⌊(x + d − 1)/d⌋ = ⌈x/d⌉ for whole numbers x
             return TreeFunction("ceil", (tree(top - (below - 1)), Num(below)))
     return TreeFunction("floor", (tree(top), tree(below)))
 

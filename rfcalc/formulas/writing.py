@@ -184,7 +184,8 @@ class _Writer:
                 if t.name == "ceil":
                     return f"(-(-{self.write(top, POWER)}//{self.write(below, TIGHT)}))", TIGHT
                 return f"({self.write(top, MULTIPLY)}//{self.write(below, TIGHT)})", TIGHT
-            text = f"{self.write(top, MULTIPLY)}/{self.write(below, TIGHT)}"
+            whole = isinstance(below, Num) and below.value == 1
+            text = self.write(top, ADD) if whole else f"{self.write(top, MULTIPLY)}/{self.write(below, TIGHT)}"
             if self.latex:
                 return rf"\l{t.name} {text} \r{t.name}", TIGHT
             return (
