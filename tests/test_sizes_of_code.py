@@ -209,11 +209,12 @@ class Flat(nn.Module):
         return self.l(self.a(x).flatten(1))
 
 
-def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> None:
+def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> Any:
+    """Compare what is told of a module with what it does, at some sizes of every axis alone."""
     found = rfcalc.sizes(module, shape)
     run = copy.deepcopy(module).to("meta").eval()
     for axis, solved in enumerate(found.axes):
-        formula = found.output(axis)[found.network.outputs[0]]
+        formulas = [found.output(axis)[name] for name in found.network.outputs]
         for n in sizes:
             dims = list(shape)
             dims[axis + 1] = n
@@ -223,8 +224,10 @@ def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> None:
             except (RuntimeError, ValueError, AssertionError):
                 y = None
             assert (n in solved.valid) == (y is not None), (type(module).__name__, axis, n)
-            if y is not None and formula is not None and y.dim() == 4:
-                assert eval(formula, {}, {"n": n}) == y.shape[axis + 2], (type(module).__name__, axis, n, formula)
+            for formula, one in zip(formulas, y if isinstance(y, tuple) else (y,), strict=False):
+                if one is not None and formula is not None and one.dim() == 4:
+                    assert eval(formula, {}, {"n": n}) == one.shape[axis + 2], (type(module).__name__, axis, n, formula)
+    return found
 
 
 @pytest.mark.parametrize("kind", [ToSize, ByFactor, Padded, Views, ToMultiples, Back])

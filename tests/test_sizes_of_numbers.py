@@ -186,6 +186,20 @@ def test_windows_that_overlap_are_counted_by_their_operator() -> None:
     against_torch(Outlook(), (3, 24, 24), [*range(1, 12), 23, 26, 49])
 
 
+class OneInFour(Base):
+    """Windows, slices and kernels whose steps are made of a length."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        step = max(1, y.shape[3] // 4)
+        return y.unfold(3, 8, step).amax(-1), y[..., ::step], F.max_pool2d(y, (1, 3), (1, step))
+
+
+def test_steps_that_are_made_of_lengths() -> None:
+    found = against_torch(OneInFour(), (3, 24, 32), range(1, 60))
+    assert None in found.to_dict()["axes"][1]["unseen"].values(), "what reaches no output is not told"
+
+
 class InTensors(Base):
     """As EnCodec of transformers does: what is missing to a whole frame is computed in tensors of one value."""
 

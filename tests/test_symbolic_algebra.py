@@ -136,7 +136,7 @@ ALPHA, HEIGHT = sympy.Symbol("α", positive=True), sympy.Symbol("H", integer=Tru
 
 
 @pytest.mark.parametrize(
-    "formula, told, python",
+    ("formula", "told", "python"),
     [  # ⌊(x + d − 1)/d⌋ = ⌈x/d⌉ holds for whole numbers x alone
         (-sympy.floor(2 * ALPHA + sympy.Rational(1, 2)), "−⌊(4α + 1)/2⌋", "-((4*alpha + 1)//2)"),
         (sympy.floor(HEIGHT / 2 + sympy.Rational(1, 2)), "⌈H/2⌉", "(-(-H//2))"),

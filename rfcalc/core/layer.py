@@ -197,9 +197,13 @@ class Layer(Expr):
         return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
 
     def unvalued(self: L) -> L:
-        """The same layer without the number that it works with value by value, which no size hangs on."""
-        given = self.given
-        return type(self)(**{**given, "by": ()}) if given.get("by") else self
+        """The same layer without its operands."""
+        return self
+
+    @property
+    def operands(self) -> tuple[float, ...]:
+        """The numbers that it works with value by value, which no size hangs on."""
+        return ()
 
     def stated(self: L, x: Shape, like: Layer) -> L:
         """The same layer behind a map, with what it leaves open (the end of a slice, the step of a slice of one) as

@@ -105,6 +105,13 @@ class Elementwise(Layer):
         return self.function == "expand"
 
     @property
+    def operands(self) -> tuple[float, ...]:
+        return self.by  # type: ignore[no-any-return]
+
+    def unvalued(self) -> Elementwise:
+        return Elementwise(self.function) if self.by else self
+
+    @property
     def multiplies_by(self) -> float | None:
         return self.by[0] if self.function == "times" and self.by else None
 

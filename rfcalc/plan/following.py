@@ -263,7 +263,7 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
             if told_by is not None:
                 told_by.alike(position, layers[0], sources)
             continue
-        if len({layer.given.get("by") for layer in layers}) > 1:
+        if len({layer.operands for layer in layers}) > 1:
             layers, valued = [layer.unvalued() for layer in layers], valued or node.name
             nodes[position - arity] = node._replace(layer=layers[0])
         if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size

@@ -213,6 +213,8 @@ def _slid(units: Part, index: Slide) -> list[Part]:
     low, high = s * units.first + first, s * units.last + first
     if (d == 1 and k >= step) or (k == 1 and step == 1):
         return [Part(low, high + k - 1)]
+    if not isinstance(step, int):
+        raise Unclear("windows with holes, as far apart as the size says")
     if k > MOST_PARTS:
         raise Unclear("a long kernel with holes")
     return [Part(low + d * t, high + d * t, step) for t in range(k)]
@@ -220,6 +222,8 @@ def _slid(units: Part, index: Slide) -> list[Part]:
 
 def _listed(units: Part, index: Table | Listed) -> list[Part]:
     """The positions of units that are known one by one; else of a table without holes."""
+    if isinstance(index, Table) and not isinstance(index.advance, int):
+        raise Unclear("phases that are as far apart as the size says")
     if isinstance(units.first, int) and isinstance(units.last, int) and units.last - units.first < MOST_LISTED:
         taps = sorted({t for u in range(units.first, units.last + 1, units.step) for t in index.taps(u)})
         starts = [0, *(i for i in range(1, len(taps)) if taps[i] > taps[i - 1] + 1), len(taps)]

@@ -209,7 +209,7 @@ def _unlike(first: Any, following: Following, theirs: Reading) -> Iterator[tuple
         y, z = one.shapes[position], two.shapes[position]
         if y.dims != z.dims or not (_same(a.layer, b.layer, y) or _moves(made, a, b)):
             yield a.name, "size", why
-        elif a.layer.given.get("by") != b.layer.given.get("by"):
+        elif a.layer.operands != b.layer.operands:
             yield a.name, "number", NUMBER
         moved = moved or not _same(a.layer, b.layer, y)
     if moved and not _moved_alike(following, one, two):
