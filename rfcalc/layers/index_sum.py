@@ -57,7 +57,9 @@ class IndexSum(Layer):
         if not rows or not is_number(self.axis):
             raise LayerError(f"{self.rows!r:.60} are not lists of positions", fix="write IndexSum(1, [[0, 1], [2]])")
         ruled = (is_number(self.by), is_number(self.length))
-        if ruled not in ((True, True), (False, False)) or (ruled[0] and (self.by < 0 or self.length < 1)):  # type: ignore[operator]
+        if ruled[1] and self.length < 1:  # type: ignore[operator]
+            raise LayerError(f"its output would have {self.length} positions", fix="give a larger map, or length")
+        if ruled not in ((True, True), (False, False)) or (ruled[0] and self.by < 0):  # type: ignore[operator]
             raise LayerError("a rule needs by and length, whole numbers from 0 and 1", fix="leave out both, or neither")
         if not ruled[0] and any(row and row[0] < 0 for row in rows):
             raise LayerError("listed positions are counted from 0", fix="give a rule with by and length for others")

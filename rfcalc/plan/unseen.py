@@ -49,6 +49,9 @@ def axes_from(network: Network, walked: Walked, source: int, axis: int) -> list[
     found[source] = frozenset([axis])
     for position in range(network.arity, len(walked.shapes)):
         mine: set[int] = set()
+        if network.nodes[position - network.arity].layer.opaque:  # what it reads is not known
+            found[position] = frozenset(range(len(walked.shapes[position].dims)))
+            continue
         for s, alternatives in zip(network.sources[position - network.arity], relation(walked, position), strict=True):
             for reads in alternatives:
                 if reads is POINTWISE:

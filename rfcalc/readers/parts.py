@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched, watched_again
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
-from rfcalc.plan.aligning import Reading
+from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Range
 from rfcalc.plan.sizes_of_ways import Way, turns
 from rfcalc.plan.solving import Part
@@ -62,6 +63,25 @@ def holds(part: Part, n: int) -> bool:
 
 def size_at(part: Part, t: int) -> int:
     return part.modulus * t + part.rest
+
+
+def unending(
+    left: Sequence[Part], size: int, read: Callable[[int], Any], asked: Mapping[int, Watched]
+) -> Unfollowed | None:
+    """Why sizes that are left take ways without an end: at two of them that are larger, code makes something else of a
+    length than a number that is followed (a loop over positions)."""
+    part = next((part for part in left if part.values.last is None), None)
+    if part is None:
+        return None
+    t = max(part.values.first, (size - part.rest) // part.modulus)
+    larger = [size_at(part, times * t + 1) for times in (2, 3)]
+    if any(isinstance(read(n), RfcalcError) for n in larger):
+        return None
+    try:
+        nothing_lost([asked[n] for n in larger])
+    except Unfollowed as unfollowed:
+        return unfollowed
+    return None
 
 
 def spread_of(parts: Sequence[Part]) -> list[int]:

@@ -47,7 +47,7 @@ def confirmed(target: Any, network: Network, found: Sizes) -> None:
     if source.sizes_asked and not _as_read(source, called(network)):
         return
     places = [network.outputs.index(r.node) if r.node in network.outputs else None for r in source.returned]
-    for axis, n in _further(found) if source.sizes_asked else _least(found):
+    for axis, n in (*(_further(found) if source.sizes_asked else ()), *_least(found)):
         inputs = list(found.concrete(axis, n))
         told = _told(found, axis, n)
         one = source.by_itself(base, as_called(source, inputs))

@@ -25,7 +25,8 @@ from rfcalc.plan.sizes_of_ways import Way, parted, unequal
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.confirming import spread
 from rfcalc.readers.guards import raised
-from rfcalc.readers.parts import FURTHER, Left, around, ends, holds, outputs_told, ran, size_at, spread_of, without
+from rfcalc.readers.parts import FURTHER, Left, around, ends, holds, outputs_told, ran, size_at, spread_of
+from rfcalc.readers.parts import unending, without
 from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 
@@ -201,6 +202,8 @@ class Ways:
         """The way that a size takes, with the sizes that take it and run: told with those that told this way before,
         and did not say what it does here; else by those that are left (windows where there was one); else by those that
         have the same nodes."""
+        if self.asked[n].lost and (lost := unending([x.part for x in self.left], self.size, self.read, self.asked)):
+            raise untold(self.what, lost.why, lost.node)
         before = self.telling.get(self.way(n), ())
         for group in (before, ()) if before else ((),):
             with suppress(RfcalcError):

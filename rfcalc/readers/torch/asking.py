@@ -136,6 +136,7 @@ BY_AXIS = frozenset(
         _T.scatter_,
     )
 )
+STRIDED = frozenset((_T.view, _T.view_as))  # what asks how a tensor lies in memory
 FLATTENS = frozenset((_T.flatten, torch.flatten))
 VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *FLATTENS))
 
@@ -174,6 +175,19 @@ def scaled(args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
 
 
 WINDOWING = frozenset((F.unfold, F.fold, _T.unfold))
+
+
+def _of_one_position(x: Sequence[Any], *given: Any, use_input_stats: bool = True, **_: Any) -> bool:
+    """Whether statistics of each map are of one value; PyTorch refuses that."""
+    return bool((given[4] if len(given) > 4 else use_input_stats) and math.prod(x[2:]) == 1)
+
+
+def _of_halves(x: Sequence[Any], dim: int = -1) -> bool:
+    return bool(x[dim] % 2 == 0)
+
+
+# What functions of PyTorch ask of the lengths of what they are given before any operator runs.
+DEMANDING: dict[Any, Callable[..., bool]] = {F.instance_norm: _of_one_position, F.glu: _of_halves}
 _OF_WINDOWS = ("kernel_size", "dilation", "padding", "stride")
 
 

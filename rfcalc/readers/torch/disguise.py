@@ -23,12 +23,14 @@ from rfcalc.core.plainly import beyond, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
     COUNTS,
+    DEMANDING,
     FITTING,
     FLATTENS,
     LIKE,
     NARROWING,
     PICKING,
     PIECES,
+    STRIDED,
     SIZES,
     SQUEEZING,
     VIEWS,
@@ -97,6 +99,8 @@ class Disguise(TorchFunctionMode):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
+        if func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous():
+            self.sizes_asked = True  # by its strides
         if self.watched is None:
             return self._called(func, run, kwargs)
         self.goes_on()
@@ -107,6 +111,8 @@ class Disguise(TorchFunctionMode):
             told = args[0], Sizes(self.lengths(args[1]))
         if func in VIEWS and func not in FLATTENS and self._varies(args[0]):
             self._as_one_item(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
+        if func in DEMANDING and self._varies(args[0]):
+            DEMANDING[func](self.lengths(args[0]), *args[1:], **kwargs or {})
         self.calling = func, told, kwargs
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]

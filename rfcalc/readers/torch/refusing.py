@@ -290,6 +290,10 @@ def _layer_norm(asks: _Asking, args: Mapping[str, Any]) -> bool:
     return False
 
 
+def _glu(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    return asks("!=", asks.shape(args["self"])[args["dim"]] % 2, 0)
+
+
 def _pad(asks: _Asking, args: Mapping[str, Any]) -> bool:
     amounts, mode = asks.given(args["pad"], 1, "pad"), args["mode"]
     for i, n in enumerate(asks.shape(args["self"])[::-1]):
@@ -331,5 +335,5 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys([f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)], _pool),
     **dict.fromkeys([f"max_pool{n}d_with_indices" for n in (1, 2, 3)], _pool), "layer_norm": _layer_norm,
     **dict.fromkeys(("expand", "expand_as"), _expand),
-    "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "einsum": _einsum,
+    "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "glu": _glu, "einsum": _einsum,
 }  # fmt: skip

@@ -1,0 +1,116 @@
+"""What operators demand of the lengths that they are given beside what their layers say, and loops that have no end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import rfcalc
+from rfcalc import RfcalcError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_sizes_of_code import Base, against_torch
+
+
+class OneValue(Base):
+    """Statistics of one value are refused, in evaluation, too; those of a track record are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.tracked = nn.InstanceNorm2d(4), nn.InstanceNorm2d(4, affine=True, track_running_stats=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.norm(functional.adaptive_avg_pool2d(self.tracked(self.a(x)), (1, None)))
+
+
+class Halves(Base):
+    def forward(self, x: Any) -> Any:
+        return functional.glu(self.a(x), 3), nn.GLU(2)(x)
+
+
+@pytest.mark.parametrize("kind", [OneValue, Halves])
+def test_what_functions_demand(kind: Any) -> None:
+    against_torch(kind(), (3, 24, 20), range(1, 60))
+
+
+class Strided(Base):
+    """A view of a part of a map, whose strides go together at some sizes only."""
+
+    def forward(self, x: Any) -> Any:
+        return x[:, :, :, ::2].view(1, -1)
+
+
+class Hidden(Base):
+    """An operator that demands more than the layers before it."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.avg_pool2d(x, 4).kthvalue(2, 3)[0]
+
+
+@pytest.mark.parametrize("kind", [Strided, Hidden])
+def test_demands_that_are_not_known_are_not_passed_over(kind: Any) -> None:
+    with pytest.raises(RfcalcError, match="cannot be told"):
+        rfcalc.sizes(kind(), (3, 24, 20))
+
+
+class WithoutAxes(nn.Module):
+    """Values of a map that has no axes left, beside a table that has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Any) -> Any:
+        return x[:, 0, 0] * self.table
+
+
+def test_pixels_that_reach_what_is_not_understood_are_not_counted() -> None:
+    assert rfcalc.sizes(WithoutAxes(), (4, 20)).to_dict()["axes"][0]["unseen"] is None
+
+
+class Steps(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.cell = nn.Conv1d(1, 4, 8, 4), nn.GRUCell(4, 6)
+
+    def forward(self, x: Any) -> Any:
+        y = self.conv(x)
+        state, out = torch.zeros(x.shape[0], 6), []
+        for t in range(y.shape[-1]):
+            state = self.cell(y[..., t], state)
+            out.append(state)
+        return torch.stack(out, -1)
+
+
+class Pieces(Steps):
+    def forward(self, x: Any) -> Any:
+        return torch.stack([2 * frame for frame in self.conv(x).unbind(-1)], -1)
+
+
+class Bounded(Steps):
+    """A loop over positions that has an end: sizes are told one by one."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.conv(x)
+        assert 3 <= y.shape[-1] <= 6, "3 to 6 frames"
+        return torch.stack([y[..., t] for t in range(y.shape[-1])], -1)
+
+
+@pytest.mark.parametrize("kind", [Steps, Pieces])
+def test_loops_without_an_end_are_refused_soon(kind: Any) -> None:
+    began = time.process_time()
+    with pytest.raises(RfcalcError, match=r"makes of a length at test_sizes_of_demands.py, line \d+ is not followed"):
+        rfcalc.sizes(kind(), (1, 48))
+    assert time.process_time() - began < 20  # it took two minutes
+
+
+def test_loops_that_have_an_end_are_told() -> None:
+    found = rfcalc.sizes(Bounded(), (1, 24))
+    assert [n for n in range(1, 60) if n in found.axes[0].valid] == list(range(16, 32))
