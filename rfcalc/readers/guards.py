@@ -24,6 +24,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 
 FOREIGN = ("torch", "rfcalc", "contextlib")
+LAYERS = "torch.nn.modules."  # whose code asks for lengths as the user's does
 ASKED = {"size", "dim", "len", "isinstance", "is_scripting", "is_tracing", "is_exporting", "is_compiling"}
 PARTS = (1, 2, 4, 8, 16, 32, 64, 3, 7, 14)  # what a length may have been divided by before it is compared
 BLOCKS = ("body", "orelse", "finalbody")
@@ -198,7 +199,8 @@ def _innermost(error: BaseException | None) -> tuple[FrameType | None, int]:
     found: tuple[FrameType | None, int] = (None, 0)
     at = None if error is None else error.__traceback__
     while at is not None:
-        if at.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in FOREIGN:
+        name = at.tb_frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] not in FOREIGN or name.startswith(LAYERS):
             found = (at.tb_frame, at.tb_lineno)
         at = at.tb_next
     return found

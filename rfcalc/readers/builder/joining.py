@@ -162,6 +162,7 @@ def padded(graph: Builder, x: Value, pairs: Sequence[tuple[int, int]], mode: str
         if mode != "zeros" or min(pairs[channel]) < 0:
             raise NotUnderstood(f"{mode} along the channels")
         x = _extended(graph, x, channel, pairs[channel])
-    if any(p != (0, 0) for i, p in enumerate(pairs) if i != channel) or as_written():
+    others = [p for i, p in enumerate(pairs) if i not in (x.batch, channel)]
+    if any(p != (0, 0) for p in others) or (others and as_written()):
         x = _around(graph, x, channel, list(pairs), mode)
     return x

@@ -17,7 +17,7 @@ import torch
 
 from rfcalc.core.expressions import OPERATIONS
 from rfcalc.core.lengths import Condition, Expression, Length, lose, made_of, plain
-from rfcalc.readers.guards import raised
+from rfcalc.readers.guards import LAYERS, raised
 from rfcalc.readers.torch.disguise import Disguise
 from rfcalc.readers.torch.recorder import Operation, memory_of, tensors
 
@@ -79,7 +79,8 @@ def _by_statements(error: BaseException | None, outer: BaseException | None) -> 
         at = error.__traceback__
         while at is not None and at.tb_next is not None:
             at = at.tb_next
-        if at is None or at.tb_frame.f_globals.get("__name__", "").startswith("torch.") or not raised(error):
+        name = at.tb_frame.f_globals.get("__name__", "") if at is not None else "torch."
+        if (name.startswith("torch.") and not name.startswith(LAYERS)) or not raised(error):
             return False
         error = error.__cause__ or error.__context__
     return True
