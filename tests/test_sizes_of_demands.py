@@ -35,9 +35,53 @@ class Halves(Base):
         return functional.glu(self.a(x), 3), nn.GLU(2)(x)
 
 
-@pytest.mark.parametrize("kind", [OneValue, Halves])
+class Recurrent(Base):
+    """As CRNN does: columns of a map are frames, of a fixed number of features, which PyTorch's own layer demands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent = nn.LSTM(4 * 4, 6)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        return self.recurrent(y.view(b, c * h, w).permute(2, 0, 1))[0]
+
+
+@pytest.mark.parametrize("kind", [OneValue, Halves, Recurrent])
 def test_what_functions_demand(kind: Any) -> None:
-    against_torch(kind(), (3, 24, 20), range(1, 60))
+    against_torch(kind(), (3, 8 if kind is Recurrent else 24, 20), range(1, 60))
+
+
+PARTS = {
+    "the middle": lambda y, n: y.narrow(3, n // 4, n // 2 + 1),
+    "a part that must be there": lambda y, n: y.narrow(3, 3, 5) + y.narrow(dim=-1, start=0, length=5),
+    "from behind": lambda y, n: y[:, :, :, -(n // 3) - 1 :],
+    "one position": lambda y, n: y[:, :, :, n // 2, None] + y.select(3, n - 5)[..., None],
+    "lists": lambda y, n: torch.split(y, [n // 4, n - 2 * (n // 4), n // 4], 3)[1],
+    "a third": lambda y, n: y.chunk(3, 3)[1],
+    "a half": lambda y, n: y.split(n - n // 2, 3)[0],
+    "a third, as even as can be": lambda y, n: functional.pad(y, (0, 2)).tensor_split(3, 3)[1],
+    "a quarter": lambda y, n: functional.interpolate(functional.pad(y, (0, 3)), scale_factor=0.25, mode="bilinear"),
+    "three quarters": lambda y, n: functional.interpolate(y, scale_factor=(1.25, 1.75)),
+    "padding of a signal without axes": lambda y, n: functional.pad(y.flatten(1), (0, n)).view(1, -1, 1, 1),
+}
+
+
+class Part(Base):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.part = PARTS[name]
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return self.part(y, y.shape[3])
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_by_lengths(name: str) -> None:
+    """Where they begin and end is computed by operators from what code gives them."""
+    against_torch(Part(name), (3, 16, 42), range(1, 80))
 
 
 class Strided(Base):

@@ -36,12 +36,6 @@ def made_in(value: Any) -> Iterator[Any]:
         yield from made_in([*value.values()])
 
 
-def same(made: Any, value: int) -> None:
-    """Note that something that is made of lengths is what it is: it must be at all sizes, where it is in readings."""
-    if (watched := watching()) is not None and type(made) is Length:
-        watched.whole.append(Given(0, made.made, value))
-
-
 def larger(one: Any, other: Any) -> Any:
     return _extreme("max", one, other)
 

@@ -25,8 +25,19 @@ from rfcalc.plan.sizes_of_ways import Way, parted, unequal
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.confirming import spread
 from rfcalc.readers.guards import raised
-from rfcalc.readers.parts import FURTHER, Left, around, ends, holds, outputs_told, ran, size_at, spread_of
-from rfcalc.readers.parts import unending, without
+from rfcalc.readers.parts import (
+    FURTHER,
+    Left,
+    around,
+    ends,
+    holds,
+    outputs_told,
+    ran,
+    size_at,
+    spread_of,
+    unending,
+    without,
+)
 from rfcalc.readers.rereading import brief, called, predicted, ran_past, read, unknown, untold
 from rfcalc.readers.target import Target
 

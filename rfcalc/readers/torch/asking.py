@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.fx.experimental._constant_symnode import ConstantIntNode
 
-from rfcalc.core.lengths import Asked, Length, Share
-from rfcalc.core.plainly import beyond, cut, larger, same
+from rfcalc.core.lengths import Asked, Length, Share, plain
+from rfcalc.core.plainly import beyond, cut, larger
 
 _T: Any = torch.Tensor
 SIZES = frozenset((
@@ -79,6 +80,7 @@ ASKING = {
 
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
 NARROWING = frozenset((_T.narrow, torch.narrow))
+TAKING = frozenset((_T.select, torch.select)) | NARROWING  # a part of a map
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
 FITTING = frozenset(
     (
@@ -165,15 +167,37 @@ def positions(at: Any) -> list[Any]:
 
 
 def scaled(args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
-    """The lengths of what is resized by fractions of lengths."""
+    """The lengths of what is resized by fractions, and how much of its map is read where it becomes shorter."""
     given = kwargs["scale_factor"] if "scale_factor" in kwargs else (*args, None, None)[2]
     for n, factor in zip(
         lengths[2:], given if isinstance(given, (tuple, list)) else [given] * len(lengths), strict=False
     ):
         if type(factor) is Share:
             yield math.floor(n * factor)
+        elif isinstance(factor, float) and 1 < (below := factor.as_integer_ratio()[1]) <= FINEST:
+            yield (made := math.floor(n * factor))
+            if factor == 1 / below:
+                yield made * below
 
 
+def narrowed(x: Sequence[Any], dim: int, start: Any, length: Any) -> list[Any]:
+    """Where a part ends, as code says where it begins and how long it is; it is asked whether the map has it."""
+    first = start if start >= 0 else start + x[dim]
+    return [first, first + length] if x[dim] >= first + length else []
+
+
+def selected(x: Sequence[Any], dim: int, index: Any) -> list[Any]:
+    """The same of one position."""
+    return one_at(index, x[dim])
+
+
+def one_at(i: Any, n: Any) -> list[Any]:
+    """Where one position begins and ends that is picked out of n; it is asked whether it is counted from the end."""
+    first = i if i >= 0 else i + n
+    return [first, first + 1] if first >= 0 and first < n else []
+
+
+FINEST = 64  # part of a length that a map is resized by
 WINDOWING = frozenset((F.unfold, F.fold, _T.unfold))
 
 
@@ -244,16 +268,38 @@ def cut_out(at: Any, lengths: Sequence[Any]) -> Iterator[Any]:
             axis += 1
 
 
-def pieces(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any], count: int) -> None:
-    """Note what is asked of the length of a map that is cut into pieces: how many there are, where cuts lie."""
+def _cutting(args: Any, kwargs: Any, lengths: Sequence[Any]) -> tuple[Any, Any]:
+    """By what a map is cut into pieces, and how long it is."""
     given = args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
     axis = next((i for i in (*args[2:3], kwargs.get("dim"), kwargs.get("axis")) if type(i) is int), 0)
-    whole = lengths[axis]
+    return given, lengths[axis]
+
+
+def cuts(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
+    """Where parts and pieces of a map begin and end."""
+    if func in NARROWING:
+        return narrowed(lengths, *args[1:], **kwargs)
+    if func in TAKING:
+        return selected(lengths, *args[1:], **kwargs)
+    given, whole = _cutting(args, kwargs, lengths)
+    if isinstance(given, (tuple, list)):
+        return [] if func.__name__ == "tensor_split" else [*accumulate(given)]
+    if type(given) not in (int, Length) or given < 1:
+        return []
+    if func.__name__ == "tensor_split":
+        return [i * (whole // given) + min(i, whole % given) for i in range(1, plain(given))]
+    most = -(-whole // given) if func.__name__ in ("chunk", "unsafe_chunk") else given
+    return [i * most for i in range(1, -(-plain(whole) // plain(most)))] if most > 0 else []
+
+
+def pieces(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any], count: int) -> None:
+    """Note what is asked of the length of a map that is cut into pieces: how many there are, where cuts lie."""
+    given, whole = _cutting(args, kwargs, lengths)
     if type(given) in (int, Length):
         many = func.__name__ in ("chunk", "unsafe_chunk")
         most = -(-whole // given) if many else given
         if many or func.__name__ in ("split", "unsafe_split"):
-            same(-(-whole // most), count)
+            _ = -(-whole // most) == count
     elif func.__name__ == "tensor_split" and isinstance(given, (tuple, list)):
         for bound in given:
             beyond(bound, whole)

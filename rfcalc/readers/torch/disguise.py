@@ -30,9 +30,10 @@ from rfcalc.readers.torch.asking import (
     NARROWING,
     PICKING,
     PIECES,
-    STRIDED,
     SIZES,
     SQUEEZING,
+    STRIDED,
+    TAKING,
     VIEWS,
     WINDOWING,
     Sizes,
@@ -40,8 +41,10 @@ from rfcalc.readers.torch.asking import (
     by_values,
     cut_axes,
     cut_out,
+    cuts,
     lengths_of,
     merges,
+    one_at,
     picked,
     pieces,
     positions,
@@ -94,6 +97,7 @@ class Disguise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
+        since = len(self.watched.given) if self.watched is not None else 0
         run, args = args, self.scalars.counted(func, args)
         if func in PICKING and self.blank(args[0]):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
@@ -116,11 +120,12 @@ class Disguise(TorchFunctionMode):
         self.calling = func, told, kwargs
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
-        since = len(self.watched.given)
+        if (func in TAKING or getattr(func, "__name__", "") in PIECES) and self._varies(args[0]):
+            self._gives(cuts(func, args, kwargs or {}, self.lengths(args[0])))
         lengths: Any = self._cut(func, args)
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
-        if func is F.interpolate and any(type(n) is Share for n in given):
+        if func is F.interpolate and self._varies(args[0]):
             given += (made := [*scaled(args, kwargs or {}, self.lengths(args[0]))])
             self._gives(made)
         if func in WINDOWING and self._varies(args[0]):
@@ -322,6 +327,7 @@ class Disguise(TorchFunctionMode):
         lengths: Any = None
         axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
         for i in at:
+            at_length: Any = i  # of any kind
             bounds = (i.start, i.stop) if isinstance(i, slice) else (i,) if type(i) is int else ()
             for bound in bounds if axis < x.dim() else ():
                 if not isinstance(bound, int) or (type(bound) is int and not 1 < abs(bound) < sys.maxsize):
@@ -332,6 +338,9 @@ class Disguise(TorchFunctionMode):
                         lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
                     beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
                     _ = written and lengths[axis] == abs(bound)
+                    self._gives([bound + lengths[axis]] if type(bound) is not int and bound < 0 else [])
+            if type(at_length) is Length and self.watched is not None:
+                self._gives(one_at(i, self.lengths(x)[axis]))
             axis += x.dim() - consumed if i is Ellipsis else i is not None
 
     def joined(self, equation: str, operands: Any) -> None:

@@ -238,7 +238,8 @@ def _run(
         except RfcalcError as error:
             if isinstance(error.ran, Recording):
                 error.ran = partial(_ran, whole, call, error.ran)
-            first = first or error
+            if first is None or (error.reached or 0) > (first.reached or 0):  # what came further is likelier meant
+                first = error
             continue
         if any(_along_the_map(recording, leaf.name) for leaf in call.leaves if leaf.value is not None):
             second = second or (whole, call, recording)

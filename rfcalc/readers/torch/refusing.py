@@ -295,6 +295,11 @@ def _glu(asks: _Asking, args: Mapping[str, Any]) -> bool:
     return asks("!=", asks.shape(args["self"])[args["dim"]] % 2, 0)
 
 
+def _narrow(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    start, length = asks.args[2:] if len(asks.args) > 3 else (asks.kwargs["start"], asks.kwargs["length"])
+    return plain(start) >= 0 and asks("<", asks.shape(args["self"])[args["dim"]], start + length)
+
+
 def _pad(asks: _Asking, args: Mapping[str, Any]) -> bool:
     amounts, mode = asks.given(args["pad"], 1, "pad"), args["mode"]
     for i, n in enumerate(asks.shape(args["self"])[::-1]):
@@ -336,5 +341,6 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys([f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)], _pool),
     **dict.fromkeys([f"max_pool{n}d_with_indices" for n in (1, 2, 3)], _pool), "layer_norm": _layer_norm,
     **dict.fromkeys(("expand", "expand_as"), _expand),
-    "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "glu": _glu, "einsum": _einsum,
+    "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "einsum": _einsum,
+    "glu": _glu, "narrow": _narrow,
 }  # fmt: skip
