@@ -64,6 +64,8 @@ PARTS = {
     "a third, as even as can be": lambda y, n: functional.pad(y, (0, 2)).tensor_split(3, 3)[1],
     "a quarter": lambda y, n: functional.interpolate(functional.pad(y, (0, 3)), scale_factor=0.25, mode="bilinear"),
     "three quarters": lambda y, n: functional.interpolate(y, scale_factor=(1.25, 1.75)),
+    "frequencies": lambda y, n: torch.fft.irfft(torch.fft.rfft(y)),
+    "frequencies of a padded map": lambda y, n: torch.fft.rfft2(y, s=(9, n + 2)).abs(),
     "padding of a signal without axes": lambda y, n: functional.pad(y.flatten(1), (0, n)).view(1, -1, 1, 1),
 }
 
@@ -82,6 +84,42 @@ class Part(Base):
 def test_parts_by_lengths(name: str) -> None:
     """Where they begin and end is computed by operators from what code gives them."""
     against_torch(Part(name), (3, 16, 42), range(1, 80))
+
+
+class Frequencies(Base):
+    """As LaMa does: a convolution of frequencies, whose real and imaginary parts are channels meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        f = torch.fft.rfftn(y, dim=(-2, -1), norm="ortho")
+        f = torch.stack((f.real, f.imag), -1).permute(0, 1, 4, 2, 3).contiguous()
+        f = self.mixed(f.view((1, -1, *f.size()[3:])))
+        f = f.view((1, -1, 2, *f.size()[2:])).permute(0, 1, 3, 4, 2).contiguous()
+        back = torch.fft.irfftn(torch.complex(f[..., 0], f[..., 1]), s=y.shape[-2:], dim=(-2, -1), norm="ortho")
+        return back, y + back
+
+
+def test_convolutions_of_frequencies() -> None:
+    against_torch(Frequencies(), (3, 16, 42), range(1, 60))
+
+
+class Filtered(nn.Module):
+    """A filter of frequencies, whose complex weights fit two lengths; the input is real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter = nn.Parameter(torch.randn(4, 11, dtype=torch.cfloat))
+
+    def forward(self, x: Any) -> Any:
+        return torch.fft.irfft(torch.fft.rfft(x) * self.filter, n=x.shape[-1])
+
+
+def test_filters_of_frequencies() -> None:
+    assert [n for n in range(1, 60) if n in rfcalc.sizes(Filtered(), (4, 20)).axes[0].valid] == [1, 20, 21]
 
 
 class Strided(Base):

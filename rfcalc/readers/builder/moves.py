@@ -172,8 +172,9 @@ def dropped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None, 
     if here.channel in left or not left:
         return graph.add(Reshape(wanted, left.index(here.channel) if left else 0), (x.node,), dims, batch, helper=True)
     free = [k for k, i in enumerate(left) if i not in graph.carriers[x.node] or here.dims[i] == 1]
-    if free:
-        return graph.add(Reshape(wanted, free[-1]), (x.node,), dims, batch, helper=True)
+    if free:  # the features of tokens lie last; where each value has seen the whole map, channels are as they were
+        channel = free[-1] if graph.carriers[x.node] else free[0]
+        return graph.add(Reshape(wanted, channel), (x.node,), dims, batch, helper=True)
     if here.dims == (1, *wanted) and here.channel == 0:
         return Value(x.node, dims, batch, True)
     return graph.add(Reshape((1, *wanted), 0), (x.node,), dims, batch, extra=True, helper=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -80,7 +80,6 @@ ASKING = {
 
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
 NARROWING = frozenset((_T.narrow, torch.narrow))
-TAKING = frozenset((_T.select, torch.select)) | NARROWING  # a part of a map
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
 FITTING = frozenset(
     (
@@ -166,7 +165,7 @@ def positions(at: Any) -> list[Any]:
     return [i for i in (at if isinstance(at, tuple) else (at,)) if type(i) is Length]
 
 
-def scaled(args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
+def _scaled(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
     """The lengths of what is resized by fractions, and how much of its map is read where it becomes shorter."""
     given = kwargs["scale_factor"] if "scale_factor" in kwargs else (*args, None, None)[2]
     for n, factor in zip(
@@ -180,14 +179,22 @@ def scaled(args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
                 yield made * below
 
 
-def narrowed(x: Sequence[Any], dim: int, start: Any, length: Any) -> list[Any]:
+def _narrowed(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
     """Where a part ends, as code says where it begins and how long it is; it is asked whether the map has it."""
+    return _part(lengths, *args[1:], **kwargs)
+
+
+def _part(x: Sequence[Any], dim: int, start: Any, length: Any) -> list[Any]:
     first = start if start >= 0 else start + x[dim]
     return [first, first + length] if x[dim] >= first + length else []
 
 
-def selected(x: Sequence[Any], dim: int, index: Any) -> list[Any]:
+def _selected(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
     """The same of one position."""
+    return _one(lengths, *args[1:], **kwargs)
+
+
+def _one(x: Sequence[Any], dim: int, index: Any) -> list[Any]:
     return one_at(index, x[dim])
 
 
@@ -198,7 +205,6 @@ def one_at(i: Any, n: Any) -> list[Any]:
 
 
 FINEST = 64  # part of a length that a map is resized by
-WINDOWING = frozenset((F.unfold, F.fold, _T.unfold))
 
 
 def _of_one_position(x: Sequence[Any], *given: Any, use_input_stats: bool = True, **_: Any) -> bool:
@@ -215,7 +221,7 @@ DEMANDING: dict[Any, Callable[..., bool]] = {F.instance_norm: _of_one_position, 
 _OF_WINDOWS = ("kernel_size", "dilation", "padding", "stride")
 
 
-def windows(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
+def _windows(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
     """How many windows an operator takes of each axis, and how many positions they have; how many there are in all."""
     if func is _T.unfold:
         axis, size, step = (*args, *(kwargs[n] for n in ("dimension", "size", "step") if n in kwargs))[1:4]
@@ -275,12 +281,8 @@ def _cutting(args: Any, kwargs: Any, lengths: Sequence[Any]) -> tuple[Any, Any]:
     return given, lengths[axis]
 
 
-def cuts(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
-    """Where parts and pieces of a map begin and end."""
-    if func in NARROWING:
-        return narrowed(lengths, *args[1:], **kwargs)
-    if func in TAKING:
-        return selected(lengths, *args[1:], **kwargs)
+def _cuts(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
+    """Where pieces of a map begin."""
     given, whole = _cutting(args, kwargs, lengths)
     if isinstance(given, (tuple, list)):
         return [] if func.__name__ == "tensor_split" else [*accumulate(given)]
@@ -305,6 +307,27 @@ def pieces(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any], count: int
             beyond(bound, whole)
 
 
+def _transformed(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
+    """How many frequencies of real values there are, and how many values of them."""
+    given = (*args[1:], None, None)
+    axes = kwargs.get("dim", given[1])
+    last = axes[-1] if isinstance(axes, (tuple, list)) else -1 if axes is None else axes
+    size = kwargs.get("n", kwargs.get("s", given[0]))
+    size = size[-1] if isinstance(size, (tuple, list)) else size
+    whole = lengths[last] if size is None or plain(size) == -1 else size
+    return [whole // 2 + 1] if "irfft" not in func.__name__ else [2 * (whole - 1) if size is None else whole]
+
+
+# What operators compute from the lengths of a map that they are given, beside what code gives them: the function, its
+# arguments, the lengths.
+GIVING: dict[Any, Callable[[Any, Any, Any, Sequence[Any]], Iterable[Any]]] = {
+    F.interpolate: _scaled,
+    **dict.fromkeys((F.unfold, F.fold, _T.unfold), _windows),
+    **dict.fromkeys(NARROWING, _narrowed),
+    **dict.fromkeys((_T.select, torch.select), _selected),
+    **{getattr(owner, name): _cuts for owner in (_T, torch) for name in PIECES if hasattr(owner, name)},
+    **{getattr(torch.fft, f"{i}rfft{n}"): _transformed for i in ("", "i") for n in ("", "2", "n")},
+}
 _SHAPED_BY_VALUES = frozenset((
     _T.nonzero, torch.nonzero, torch.argwhere, _T.argwhere, torch.masked_select, _T.masked_select, torch.unique,
     _T.unique, torch.unique_consecutive, _T.unique_consecutive, torch.bincount, _T.bincount, torch.tril_indices,

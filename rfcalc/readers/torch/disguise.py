@@ -26,6 +26,7 @@ from rfcalc.readers.torch.asking import (
     DEMANDING,
     FITTING,
     FLATTENS,
+    GIVING,
     LIKE,
     NARROWING,
     PICKING,
@@ -33,23 +34,18 @@ from rfcalc.readers.torch.asking import (
     SIZES,
     SQUEEZING,
     STRIDED,
-    TAKING,
     VIEWS,
-    WINDOWING,
     Sizes,
     by_lengths,
     by_values,
     cut_axes,
     cut_out,
-    cuts,
     lengths_of,
     merges,
     one_at,
     picked,
     pieces,
     positions,
-    scaled,
-    windows,
 )
 from rfcalc.readers.torch.asserting import asserted, told
 from rfcalc.readers.torch.higher_order import plain
@@ -120,16 +116,14 @@ class Disguise(TorchFunctionMode):
         self.calling = func, told, kwargs
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
-        if (func in TAKING or getattr(func, "__name__", "") in PIECES) and self._varies(args[0]):
-            self._gives(cuts(func, args, kwargs or {}, self.lengths(args[0])))
+        computed = []
+        if (computing := GIVING.get(func)) is not None and self._varies(args[0]):
+            self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
         lengths: Any = self._cut(func, args)
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
-        if func is F.interpolate and self._varies(args[0]):
-            given += (made := [*scaled(args, kwargs or {}, self.lengths(args[0]))])
-            self._gives(made)
-        if func in WINDOWING and self._varies(args[0]):
-            self._gives(windows(func, args, kwargs or {}, self.lengths(args[0])))
+        if any(type(n) is Share for n in given):  # a factor
+            given += computed
         hanging = self._hanging((*args, kwargs), given)
         number = self.scalars.of(args[0]) if func in (_T.item, _T.__bool__) else None
         asks = func in ASKING and number is None
