@@ -119,7 +119,8 @@ class Filtered(nn.Module):
 
 
 def test_filters_of_frequencies() -> None:
-    assert [n for n in range(1, 60) if n in rfcalc.sizes(Filtered(), (4, 20)).axes[0].valid] == [1, 20, 21]
+    found = rfcalc.sizes(Filtered(), (4, 20))
+    assert [n for n in range(1, 60) if n in found.axes[0].valid] == [1, 20, 21]
 
 
 class Strided(Base):
