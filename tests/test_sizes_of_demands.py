@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from pathlib import Path
@@ -197,3 +198,14 @@ def test_loops_without_an_end_are_refused_soon(kind: Any) -> None:
 def test_loops_that_have_an_end_are_told() -> None:
     found = rfcalc.sizes(Bounded(), (1, 24))
     assert [n for n in range(1, 60) if n in found.axes[0].valid] == list(range(16, 32))
+
+
+class Drawn(nn.Module):
+    def forward(self, x: Any) -> Any:
+        first = random.randint(0, x.shape[2] - 16)
+        return x[:, :, first : first + 16]
+
+
+def test_lines_that_are_named_are_the_users() -> None:
+    with pytest.raises(RfcalcError, match=r"at test_sizes_of_demands.py, line \d+ is not followed"):
+        rfcalc.sizes(Drawn(), (4, 40))

@@ -41,10 +41,15 @@ def caller(others: tuple[str, ...] = ("rfcalc.",)) -> FrameType:
 
 
 def where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
-    """The line of code that is running; the user's where there is one, not that of a function of PyTorch."""
+    """The line of code that is running; the user's where there is one, not that of a function of PyTorch or Python."""
     frame = innermost = caller(others)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("torch."):
+    while frame.f_back is not None and _of_library(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     if frame.f_globals.get("__name__", "").startswith(others):
         frame = innermost  # PyTorch's own modules, called by what reads them
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+
+
+def _of_library(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top == "torch" or top in sys.stdlib_module_names

@@ -208,7 +208,7 @@ class Number:
         return self != 0
 
     def __index__(self) -> int:
-        raise Undecided("a size is counted through")
+        raise Undecided("what is listed one by one (positions, phases) hangs on the size")
 
     def __repr__(self) -> str:
         terms = []

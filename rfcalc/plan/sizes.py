@@ -137,7 +137,11 @@ class Sizes:
             more["known"] = self.following.solved.get((axis, tuple(x.dims for x in self.inputs)))
             return axis_of(self.network, self.inputs, axis, seconds=self.seconds, **more)
         except Undecided as error:
-            raise RfcalcError("the sizes cannot be told for all n", why=str(error)) from None
+            raise RfcalcError(
+                "the valid sizes cannot be told for all n",
+                why=str(error),
+                fix="read it at the size in question with --input",
+            ) from None
 
     def _base(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Shapes that run, so that one axis can be varied while the others stay: those given, the network's own, or
