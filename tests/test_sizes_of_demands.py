@@ -124,6 +124,35 @@ def test_filters_of_frequencies() -> None:
     assert [n for n in range(1, 60) if n in found.axes[0].valid] == [1, 20, 21]
 
 
+def shifted(x: Any, n: int) -> Any:
+    y = torch.zeros_like(x)
+    y[..., 3:] = x[..., :-3]
+    return y
+
+
+CROPS = {
+    "from behind": lambda x, n: x[..., 1:-4],
+    "by a length": lambda x, n: x[..., 1 : n - 4],  # of 3, one is left
+    "to a length": lambda x, n: x[..., 5:n],
+    "two parts": lambda x, n: x[..., 10:] + x[..., :10],
+    "moved": shifted,
+}
+
+
+class Cropped(Base):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.crop = CROPS[name]
+
+    def forward(self, x: Any) -> Any:
+        return self.crop(x, x.shape[3])
+
+
+@pytest.mark.parametrize("name", CROPS)
+def test_sizes_at_which_nothing_is_left(name: str) -> None:
+    against_torch(Cropped(name), (3, 8, 20), range(4 if name == "moved" else 1, 50))
+
+
 class Strided(Base):
     """A view of a part of a map, whose strides go together at some sizes only."""
 

@@ -49,6 +49,7 @@ class RfcalcError(Exception):
         self.reached: int | None = None  # how many operators of code had run by then
         self.ran: Any = None  # what code had run by then; from its reader on, what makes a network of that
         self.decided = False  # whether the last thing that a file asked of lengths says so
+        self.emptied = False  # whether the code runs, and nothing is left of what it makes
         self.asked: Any = None  # (target, input) where a file or code is not read with an input: as for `walk`
 
     @property

@@ -111,7 +111,7 @@ def raised(error: BaseException | None) -> bool:
     """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too, a
     division by a length that is 0, what an operator does with lengths alone (positions that a table does not have); or
     an operator of a file, by what it asked last."""
-    if deliberate(error) or getattr(error, "decided", False):
+    if deliberate(error) or (isinstance(error, RfcalcError) and (error.decided or error.emptied)):
         return True
     while isinstance(error, RfcalcError):
         error = error.__cause__

@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.lengths import Watched, watched_again
+from rfcalc.core.lengths import Condition, Watched, atoms, watched_again, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Range
-from rfcalc.plan.sizes_of_ways import Way, turns
+from rfcalc.plan.sizes_of_ways import Way, parted, turns
 from rfcalc.plan.solving import Part
+from rfcalc.readers.guards import raised
 
 LARGE = 700
+MANY = 1 << 20
+SEVERAL = 4  # sizes that are refused alike
+MOST_EMPTIED = 24  # sizes at which nothing is left
 FURTHER = (1, 2, 3, 5, 8, 13, 31, 64)  # of a class whose least size is refused before it takes its way
 FAR = ((5, 8, 0), (2, 1, 1), (3, 1, 5), (5, 1, 2))  # shares of a size, and more
 AROUND = (1, 32, 13, 64, 27, 4, 2, 7, 95, 3, 16, 46, 128, 224, 5, 6, 9, 11, 14, 20, 25, 28, 77, 191)
@@ -63,6 +67,37 @@ def holds(part: Part, n: int) -> bool:
 
 def size_at(part: Part, t: int) -> int:
     return part.modulus * t + part.rest
+
+
+def refused_there(
+    number: int,
+    taken: Sequence[Condition],
+    parts: Sequence[Part],
+    n: int,
+    read: Callable[[int], Any],
+    asked: Mapping[int, Watched],
+) -> bool:
+    """Whether code refuses the sizes of some parts, which answer one of its conditions otherwise: at once, or after
+    further questions, which have the same answers, about the same lengths, at several sizes; where it runs, and nothing
+    is left of what it makes, each of the sizes."""
+    counts = [MANY if p.values.last is None else p.values.last - p.values.first + 1 for p in parts]
+    if emptied := getattr(read(n), "emptied", False):
+        if sum(counts) > MOST_EMPTIED:
+            return False
+        sizes = [size_at(p, p.values.first + i) for p, count in zip(parts, counts, strict=True) for i in range(count)]
+    else:
+        sizes = spread_of(parts)
+    found: list[Any] = []
+    for m in dict.fromkeys((n, *sizes)):
+        refused, conditions = read(m), asked[m].conditions
+        if not (isinstance(refused, RfcalcError) and raised(refused)) or parted(taken, conditions) != number:
+            return False
+        rest = conditions[number + 1 :]
+        found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
+        if not (rest or emptied):
+            break
+    several = len(found) >= min(SEVERAL - 1, sum([min(count, SEVERAL) for count in counts]))
+    return bool(emptied or not found[0] or (several and all(rest == found[0] for rest in found)))
 
 
 def unending(

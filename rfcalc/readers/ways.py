@@ -14,17 +14,16 @@ from itertools import zip_longest
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownSize
-from rfcalc.core.lengths import Watched, answers, atoms, watched, written
+from rfcalc.core.lengths import Watched, answers, watched
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped, forward
 from rfcalc.plan.aligning import Reading, Unfollowed, plan
 from rfcalc.plan.asked import Certainty
 from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
-from rfcalc.plan.sizes_of_ways import Way, parted, unequal
+from rfcalc.plan.sizes_of_ways import Way, unequal
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
 from rfcalc.readers.confirming import spread
-from rfcalc.readers.guards import raised
 from rfcalc.readers.parts import (
     FURTHER,
     Left,
@@ -33,6 +32,7 @@ from rfcalc.readers.parts import (
     holds,
     outputs_told,
     ran,
+    refused_there,
     size_at,
     spread_of,
     unending,
@@ -44,7 +44,6 @@ from rfcalc.readers.target import Target
 MOST_READ = 240  # readings of an axis
 MOST_WAYS = 64
 ENOUGH = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 4}  # readings that tell a way; fewer are told alone
-SEVERAL = 4  # sizes that are refused alike
 MOST_OF_WAY = 12
 MOST_REFUSED = 24  # sizes of an axis whose refusal says nothing of others
 MOST_MISSED = 6  # readings that take other ways, before a size is told alone
@@ -161,7 +160,7 @@ class Ways:
         except RfcalcError:
             error = self.known[n]
             assert isinstance(error, RfcalcError)
-            if error.ran is None or self.count >= MOST_READ:
+            if (error.ran is None and not error.emptied) or self.count >= MOST_READ:
                 raise
             if self.told(n) is not None:
                 with suppress(RfcalcError, Undecided):
@@ -386,26 +385,12 @@ class Ways:
         return found
 
     def _refused_by(self, number: int, way: Way, parts: Sequence[Part], n: int) -> Way | None:
-        """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there: at
-        once, or after further questions, which have the same answers, about the same lengths, at several sizes."""
+        """A way with the refusal of what answers one of its conditions otherwise, if the code refuses a size there."""
         taken = self.asked[way.inputs[self.varied[0][0]].spatial[self.axis]].conditions
         if number >= len(taken):  # a number that it computes, which is no question
             return None
-        found: list[Any] = []
-        for m in dict.fromkeys((n, *spread_of(parts))):
-            refused = self.read(m)
-            asked = self.asked[m].conditions
-            if not (isinstance(refused, RfcalcError) and raised(refused)) or parted(taken, asked) != number:
-                return None
-            rest = asked[number + 1 :]
-            found.append([(c.where, c.holds, written(c.asked), *[a.value for a in atoms(c.asked)]) for c in rest])
-            if not rest:
-                break
-        there = sum([SEVERAL if p.values.last is None else p.values.last - p.values.first + 1 for p in parts])
-        several = len(found) >= min(SEVERAL - 1, there)
-        if found[0] and not (several and all(rest == found[0] for rest in found)):
-            return None
-        return way._replace(following=way.following.refusing(number))
+        refused = refused_there(number, taken, parts, n, self.read, self.asked)
+        return way._replace(following=way.following.refusing(number)) if refused else None
 
     def _layers(self, way: Way, c: Class) -> list[Left]:
         """What the layers of a way say of sizes for which a table is too short, whose parts they follow, if they refuse

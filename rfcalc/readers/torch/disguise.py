@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from rfcalc.core.lengths import Asked, Expression, Given, Length, Share, lose, watching
 from rfcalc.core.noticed import caller, noticed
-from rfcalc.core.plainly import beyond, made_in, numbers, parts_of
+from rfcalc.core.plainly import beyond, larger, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
     COUNTS,
@@ -332,7 +332,7 @@ class Disguise(TorchFunctionMode):
                         lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
                     beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
                     _ = written and lengths[axis] == abs(bound)
-                    self._gives([bound + lengths[axis]] if type(bound) is not int and bound < 0 else [])
+                    self._gives([larger(bound + lengths[axis], 0)] if bound < 0 else [])
             if type(at_length) is Length and self.watched is not None:
                 self._gives(one_at(i, self.lengths(x)[axis]))
             axis += x.dim() - consumed if i is Ellipsis else i is not None

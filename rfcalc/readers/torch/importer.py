@@ -396,6 +396,10 @@ def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
             entry = graph.add(Identity(), (entry.node,), entry.dims, entry.batch, stem="identity", extra=entry.extra)
         found.append(entry.node)
     if not found:
+        if any(0 in t.shape for t in recording.outputs):
+            error = NetworkError("nothing is left of what the module returns")
+            error.emptied = True
+            raise error
         raise NetworkError("nothing that the module returns depends on its input")
     return found
 
