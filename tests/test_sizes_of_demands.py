@@ -167,7 +167,14 @@ class Hidden(Base):
         return functional.avg_pool2d(x, 4).kthvalue(2, 3)[0]
 
 
-@pytest.mark.parametrize("kind", [Strided, Hidden])
+class Values(Base):
+    """An operator that is not understood, whose output is shorter where its input is short."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.linalg.svdvals(x[:, 0])
+
+
+@pytest.mark.parametrize("kind", [Strided, Hidden, Values])
 def test_demands_that_are_not_known_are_not_passed_over(kind: Any) -> None:
     with pytest.raises(RfcalcError, match="cannot be told"):
         rfcalc.sizes(kind(), (3, 24, 20))
