@@ -67,6 +67,7 @@ PARTS = {
     "three quarters": lambda y, n: functional.interpolate(y, scale_factor=(1.25, 1.75)),
     "frequencies": lambda y, n: torch.fft.irfft(torch.fft.rfft(y)),
     "frequencies of a padded map": lambda y, n: torch.fft.rfft2(y, s=(9, n + 2)).abs(),
+    "named arguments": lambda y, n: functional.glu(input=torch.narrow(input=y, dim=3, start=1, length=n - 1), dim=1),
     "padding of a signal without axes": lambda y, n: functional.pad(y.flatten(1), (0, n)).view(1, -1, 1, 1),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -93,6 +94,8 @@ class Disguise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
+        if not args and kwargs and "input" in kwargs and kwargs.keys().isdisjoint(_BEFORE_INPUT):  # by its name
+            args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
         since = len(self.watched.given) if self.watched is not None else 0
         run, args = args, self.scalars.counted(func, args)
         if func in PICKING and self.blank(args[0]):
@@ -110,7 +113,8 @@ class Disguise(TorchFunctionMode):
         if func in LIKE and len(args) > 1 and self._varies(args[1]):
             told = args[0], Sizes(self.lengths(args[1]))
         if func in VIEWS and func not in FLATTENS and self._varies(args[0]):
-            self._as_one_item(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
+            sizes = args[1:] or (kwargs or {}).get("shape", ())
+            self._as_one_item(args[0], sizes[0] if sizes and isinstance(sizes[0], (tuple, list)) else sizes)
         if func in DEMANDING and self._varies(args[0]):
             DEMANDING[func](self.lengths(args[0]), *args[1:], **kwargs or {})
         self.calling = func, told, kwargs
@@ -118,7 +122,8 @@ class Disguise(TorchFunctionMode):
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         computed = []
         if (computing := GIVING.get(func)) is not None and self._varies(args[0]):
-            self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
+            with suppress(AttributeError, IndexError, TypeError, ValueError):  # called in a form that PyTorch refuses
+                self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
         lengths: Any = self._cut(func, args)
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
@@ -375,6 +380,7 @@ class Disguise(TorchFunctionMode):
         return isinstance(value, torch.Tensor) and self.recorder.blank(value)
 
 
+_BEFORE_INPUT = frozenset(("condition", "sorted_sequence"))  # names of arguments before it
 _BY_RANK = frozenset((
     "_assert", "alpha_dropout", "batch_norm", "celu", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "fn",
     "glu", "group_norm", "hardsigmoid", "hardswish", "hardtanh", "layer_norm", "leaky_relu", "log_softmax",
