@@ -115,20 +115,20 @@ class Disguise(TorchFunctionMode):
         if func in VIEWS and func not in FLATTENS and self._varies(args[0]):
             sizes = args[1:] or (kwargs or {}).get("shape", ())
             self._as_one_item(args[0], sizes[0] if sizes and isinstance(sizes[0], (tuple, list)) else sizes)
-        if func in DEMANDING and self._varies(args[0]):
-            DEMANDING[func](self.lengths(args[0]), *args[1:], **kwargs or {})
         self.calling = func, told, kwargs
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
-        computed = []
-        if (computing := GIVING.get(func)) is not None and self._varies(args[0]):
-            with suppress(AttributeError, IndexError, TypeError, ValueError):  # called in a form that PyTorch refuses
+        computed: list[Any] = []
+        with suppress(AttributeError, IndexError, TypeError, ValueError):  # called in a form that PyTorch refuses
+            if (demands := DEMANDING.get(func)) is not None and self._varies(args[0]):
+                demands(self.lengths(args[0]), *args[1:], **kwargs or {})
+            if (computing := GIVING.get(func)) is not None and self._varies(args[0]):
                 self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
         lengths: Any = self._cut(func, args)
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
         if any(type(n) is Share for n in given):  # a factor
-            given += computed
+            given += [n for n in computed if type(n) is Length]
         hanging = self._hanging((*args, kwargs), given)
         number = self.scalars.of(args[0]) if func in (_T.item, _T.__bool__) else None
         asks = func in ASKING and number is None
