@@ -67,6 +67,52 @@ def split_in_pieces(net: Any, x: Any, k: int, d: int) -> Any:
     return x.split(3 * k, d)[-1 if k % 2 else 0]
 
 
+def narrowed(net: Any, x: Any, k: int, d: int) -> Any:
+    n = x.shape[d]
+    return x.narrow(d, n // (k + 1), n - n // k if k > 1 else n // 2)
+
+
+def must_be_there(net: Any, x: Any, k: int, d: int) -> Any:
+    return x.narrow(d, 1, 2 * k) + torch.narrow(x, dim=d, start=0, length=2 * k)
+
+
+def one_of(net: Any, x: Any, k: int, d: int) -> Any:
+    return x + x.select(d, x.shape[d] // (k + 1)).unsqueeze(d)
+
+
+def evenly(net: Any, x: Any, k: int, d: int) -> Any:
+    return x.tensor_split(k % 3 + 2, d)[k % 2]
+
+
+def third(net: Any, x: Any, k: int, d: int) -> Any:
+    return x.chunk(k % 3 + 2, d)[1]
+
+
+def from_behind(net: Any, x: Any, k: int, d: int) -> Any:
+    at = [slice(None)] * x.dim()
+    at[d] = slice(-2 * k, -1) if k % 2 else slice(k, -k)
+    return x[tuple(at)]
+
+
+def to_a_length(net: Any, x: Any, k: int, d: int) -> Any:
+    at = [slice(None)] * x.dim()
+    at[d] = slice(k, x.shape[d] - k - 1)
+    return x[tuple(at)]
+
+
+def frequencies(net: Any, x: Any, k: int, d: int) -> Any:
+    f = torch.fft.rfft(x, dim=d)
+    return f.abs() if k % 3 == 0 else torch.fft.irfft(f, dim=d) if k % 3 == 1 else torch.fft.irfft(f, x.shape[d], d)
+
+
+def by_a_share(net: Any, x: Any, k: int, d: int) -> Any:
+    return resized(x, scale_factor=(0.25, 0.5, 0.75, 1.25, 0.125)[k % 5])
+
+
+def half_of_it(net: Any, x: Any, k: int, d: int) -> Any:
+    return F.glu(x, d)
+
+
 def table_first(net: Any, x: Any, k: int, d: int) -> Any:
     return x + along(net.table[: x.shape[d]], x, d)
 
@@ -350,6 +396,7 @@ def pooled_beside(net: Any, x: Any, k: int, d: int) -> Any:
 
 
 PIECES: tuple[Piece, ...] = (
+    narrowed, must_be_there, one_of, evenly, third, from_behind, to_a_length, frequencies, by_a_share, half_of_it,
     chunked, halves, split_by_lengths, split_in_pieces, table_first, table_last, table_between, table_halves,
     table_of_all, table_resized, rotary, rotary_kept, relative, to_multiple, to_more, padded_and_cut, beside_padded,
     windows_by_view, windows_by_unfold, by_a_size, by_a_scale, by_a_scale_again, with_corners, adaptive, down_and_up,
