@@ -180,13 +180,15 @@ def _scaled(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterat
 
 
 def _narrowed(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
-    """Where a part ends, as code says where it begins and how long it is; it is asked whether the map has it."""
+    """Where a part ends, as code says where it begins and how long it is; it is asked whether the map has it, or ends
+    there."""
     return _part(lengths, *args[1:], **kwargs)
 
 
 def _part(x: Sequence[Any], dim: int, start: Any, length: Any) -> list[Any]:
     first = start if start >= 0 else start + x[dim]
-    return [first, first + length] if x[dim] >= first + length else []
+    beyond(first + length, x[dim])
+    return [first, first + length]
 
 
 def _selected(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
