@@ -136,6 +136,7 @@ CROPS = {
     "by a length": lambda x, n: x[..., 1 : n - 4],  # of 3, one is left
     "to a length": lambda x, n: x[..., 5:n],
     "two parts": lambda x, n: x[..., 10:] + x[..., :10],
+    "parts that must be there": lambda x, n: functional.max_pool2d(x.narrow(3, 1, 2) + x.narrow(3, 0, 2), 2),
     "moved": shifted,
     "all of it, at some lengths": lambda x, n: functional.max_pool2d(x, 2, ceil_mode=True).narrow(3, 0, n // 2),
 }

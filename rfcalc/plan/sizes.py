@@ -31,7 +31,7 @@ from rfcalc.plan.solving import (
     substituted,
     with_size,
 )
-from rfcalc.plan.unseen import Backward, Piece, Unclear, axes_from, count, unseen_told
+from rfcalc.plan.unseen import Backward, Piece, Unclear, axes_from, count, is_behind_unknown, unseen_told
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
@@ -215,6 +215,9 @@ class Sizes:
         shape = next((c.shapes[position] for c in solved.taken), None)
         if shape is None or shape.rank != self.inputs[0].rank:
             return None
+        name = self.network.outputs[self.outputs.index(position)]
+        if shape.channel != self.inputs[0].channel and is_behind_unknown(self.network, name):
+            return None  # which axis is which is not known
         of = shape.axes[axis]
         if solved.valid.start is None:
             values = {n: solved.length(position, of, n) for n in solved.valid.below}

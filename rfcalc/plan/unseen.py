@@ -43,6 +43,14 @@ Demand = dict[int, list[Part]]  # by axis of the map
 Piece = tuple[int, int, Range, Any]  # modulus, rest, the t; what holds for these sizes
 
 
+def is_behind_unknown(network: Network, name: str) -> bool:
+    """Whether a map hangs on what an operator makes that is not understood."""
+    found = [False] * network.arity
+    for node, sources in zip(network.nodes, network.sources, strict=True):
+        found.append(node.layer.opaque or any(found[s] for s in sources))
+    return found[network.position(name)]
+
+
 def axes_from(network: Network, walked: Walked, source: int, axis: int) -> list[frozenset[int]]:
     """For every position the axes of its map along which it depends on the place on this axis of a source."""
     found: list[frozenset[int]] = [frozenset() for _ in range(len(walked.shapes))]

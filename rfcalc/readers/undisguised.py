@@ -129,8 +129,9 @@ def _least(found: Sizes) -> Iterator[tuple[int, int]]:
     known = []
     for axis, (own, solved) in enumerate(zip(found.inputs[0].spatial, found.axes, strict=True)):
         least = min([c.first for c in solved.taken], default=own)
-        if (own, solved.valid) not in known and least < own:
-            known.append((own, solved.valid))
+        alike = own, solved.valid, found.output(axis)
+        if alike not in known and least < own:
+            known.append(alike)
             yield axis, least
 
 

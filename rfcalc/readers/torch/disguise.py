@@ -102,8 +102,8 @@ class Disguise(TorchFunctionMode):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
-        if func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous():
-            self.sizes_asked = True  # by its strides
+        if func in NARROWING or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
+            self.sizes_asked = True  # what a part must have; how a tensor lies in memory
         if self.watched is None:
             return self._called(func, run, kwargs)
         self.goes_on()
@@ -128,7 +128,7 @@ class Disguise(TorchFunctionMode):
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
         if any(type(n) is Share for n in given):  # a factor
-            given += [n for n in computed if type(n) is Length]
+            given += computed
         hanging = self._hanging((*args, kwargs), given)
         number = self.scalars.of(args[0]) if func in (_T.item, _T.__bool__) else None
         asks = func in ASKING and number is None
@@ -383,7 +383,7 @@ class Disguise(TorchFunctionMode):
 _BEFORE_INPUT = frozenset(("condition", "sorted_sequence"))  # names of arguments before it
 _BY_RANK = frozenset((
     "_assert", "alpha_dropout", "batch_norm", "celu", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "fn",
-    "glu", "group_norm", "hardsigmoid", "hardswish", "hardtanh", "layer_norm", "leaky_relu", "log_softmax",
+    "group_norm", "hardsigmoid", "hardswish", "hardtanh", "layer_norm", "leaky_relu", "log_softmax",
     "max_pool1d", "max_pool2d", "max_pool3d", "mish", "normalize", "pad", "relu", "relu6", "selu", "sigmoid", "silu",
     "softmax", "softplus", "softsign", "tanh", "tanhshrink",
 ))  # fmt: skip
