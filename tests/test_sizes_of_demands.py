@@ -61,6 +61,8 @@ PARTS = {
     "one position": lambda y, n: y[:, :, :, n // 2, None] + y.select(3, n - 5)[..., None],
     "lists": lambda y, n: torch.split(y, [n // 4, n - 2 * (n // 4), n // 4], 3)[1],
     "a third": lambda y, n: y.chunk(3, 3)[1],
+    "a third, by names": lambda y, n: torch.chunk(dim=3, chunks=3, input=y)[1],
+    "pieces, by names": lambda y, n: torch.split(tensor=y, dim=3, split_size_or_sections=[n // 3, n - n // 3])[1],
     "a half": lambda y, n: y.split(n - n // 2, 3)[0],
     "a third, as even as can be": lambda y, n: functional.pad(y, (0, 2)).tensor_split(3, 3)[1],
     "a quarter": lambda y, n: functional.interpolate(functional.pad(y, (0, 3)), scale_factor=0.25, mode="bilinear"),
@@ -181,6 +183,24 @@ class Values(Base):
 def test_demands_that_are_not_known_are_not_passed_over(kind: Any) -> None:
     with pytest.raises(RfcalcError, match="cannot be told"):
         rfcalc.sizes(kind(), (3, 24, 20))
+
+
+class Guessed(Base):
+    """A part of what an operator makes that is not understood: which of its axes holds channels is a guess."""
+
+    def forward(self, x: Any) -> Any:
+        y = functional.glu(functional.interpolate(x, scale_factor=1.25), 2).tensor_split(4, 2)[0]
+        return self.signal(y), y
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signal = nn.Conv1d(2, 2, 3, padding=1)
+
+
+def test_outputs_whose_axes_are_guessed_have_no_length() -> None:
+    found = rfcalc.sizes(Guessed(), (2, 45))
+    assert any(node.layer.opaque for node in found.network.nodes)
+    assert found.output(0) == {"signal": "(5 * n + 24) // 32", "tensor_split": None}
 
 
 class WithoutAxes(nn.Module):

@@ -225,14 +225,9 @@ class Sizes:
         lines = solved.lines(position, of)
         if not lines:
             return None
-        small = {n: solved.length(position, of, n) for n in self._smaller(axis)}
-        return with_exceptions(lines, small)
-
-    def _smaller(self, axis: int) -> list[int]:
-        """The valid sizes for which classes of their own were found."""
-        solved = self.axes[axis]
         bound = max([1, *[c.first if c.last is None else c.last + 1 for c in solved.found]])
-        return [n for c in solved.taken for n in c.sizes(bound)]
+        small = [n for c in solved.taken for n in c.sizes(bound)]  # for which classes of their own were found
+        return with_exceptions(lines, {n: solved.length(position, of, n) for n in small})
 
     def unseen(self, axis: int) -> dict[str, str | None]:
         """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""

@@ -6,8 +6,8 @@ numbers, and are none: where code looks at that, it does something else than it 
 1. At the sizes that it was read at, it runs the same operators by itself, on maps of the same shapes.
 2. Nothing in it looks at what a length is (`type(h) is int`, `h is w`).
 3. Along every axis, a further size that is told to be taken, or one that is told to be refused, does what is told: both
-   of them, unless another axis has the same sizes. Code that asks for no length is run at its least size: it is read at
-   larger ones only.
+   of them, unless another axis has the same sizes. So does the least size: it is read at larger ones only, and
+   operators may demand more than the layers before them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def confirmed(target: Any, network: Network, found: Sizes) -> None:
     if source.sizes_asked and not _as_read(source, called(network)):
         return
     places = [network.outputs.index(r.node) if r.node in network.outputs else None for r in source.returned]
-    for axis, n in (*(_further(found) if source.sizes_asked else ()), *_least(found)):
+    for axis, n in dict.fromkeys((*(_further(found) if source.sizes_asked else ()), *_least(found))):
         inputs = list(found.concrete(axis, n))
         told = _told(found, axis, n)
         one = source.by_itself(base, as_called(source, inputs))

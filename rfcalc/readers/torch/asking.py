@@ -179,24 +179,16 @@ def _scaled(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterat
                 yield made * below
 
 
-def _narrowed(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
+def _part(x: Sequence[Any], dim: int, start: Any, length: Any) -> list[Any]:
     """Where a part ends, as code says where it begins and how long it is; it is asked whether the map has it, or ends
     there."""
-    return _part(lengths, *args[1:], **kwargs)
-
-
-def _part(x: Sequence[Any], dim: int, start: Any, length: Any) -> list[Any]:
     first = start if start >= 0 else start + x[dim]
     beyond(first + length, x[dim])
     return [first, first + length]
 
 
-def _selected(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> list[Any]:
-    """The same of one position."""
-    return _one(lengths, *args[1:], **kwargs)
-
-
 def _one(x: Sequence[Any], dim: int, index: Any) -> list[Any]:
+    """The same of one position."""
     return one_at(index, x[dim])
 
 
@@ -278,7 +270,7 @@ def cut_out(at: Any, lengths: Sequence[Any]) -> Iterator[Any]:
 
 def _cutting(args: Any, kwargs: Any, lengths: Sequence[Any]) -> tuple[Any, Any]:
     """By what a map is cut into pieces, and how long it is."""
-    given = args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
+    given = args[1] if len(args) > 1 else next((v for k, v in kwargs.items() if k not in ("dim", "axis")), None)
     axis = next((i for i in (*args[2:3], kwargs.get("dim"), kwargs.get("axis")) if type(i) is int), 0)
     return given, lengths[axis]
 
@@ -320,13 +312,18 @@ def _transformed(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> l
     return [whole // 2 + 1] if "irfft" not in func.__name__ else [2 * (whole - 1) if size is None else whole]
 
 
+def _as_given(rule: Callable[..., list[Any]]) -> Callable[[Any, Any, Any, Sequence[Any]], list[Any]]:
+    """A rule of lengths that takes the arguments as code gives them."""
+    return lambda func, args, kwargs, lengths: rule(lengths, *args[1:], **kwargs)
+
+
 # What operators compute from the lengths of a map that they are given, beside what code gives them: the function, its
 # arguments, the lengths.
 GIVING: dict[Any, Callable[[Any, Any, Any, Sequence[Any]], Iterable[Any]]] = {
     F.interpolate: _scaled,
     **dict.fromkeys((F.unfold, F.fold, _T.unfold), _windows),
-    **dict.fromkeys(NARROWING, _narrowed),
-    **dict.fromkeys((_T.select, torch.select), _selected),
+    **dict.fromkeys(NARROWING, _as_given(_part)),
+    **dict.fromkeys((_T.select, torch.select), _as_given(_one)),
     **{getattr(owner, name): _cuts for owner in (_T, torch) for name in PIECES if hasattr(owner, name)},
     **{getattr(torch.fft, f"{i}rfft{n}"): _transformed for i in ("", "i") for n in ("", "2", "n")},
 }

@@ -94,8 +94,9 @@ class Disguise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calling()
-        if not args and kwargs and "input" in kwargs and kwargs.keys().isdisjoint(_BEFORE_INPUT):  # by its name
-            args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
+        first = next((name for name in ("input", "tensor") if name in kwargs), None) if kwargs and not args else None
+        if first is not None and kwargs.keys().isdisjoint(_BEFORE_INPUT):  # by its name
+            args, kwargs = (kwargs[first],), {name: value for name, value in kwargs.items() if name != first}
         since = len(self.watched.given) if self.watched is not None else 0
         run, args = args, self.scalars.counted(func, args)
         if func in PICKING and self.blank(args[0]):
