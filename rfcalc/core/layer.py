@@ -191,8 +191,9 @@ class Layer(Expr):
         """The same layer without its list of masked positions, where such a list is all that ties it to a length."""
         return None
 
-    def unmasked(self: L) -> L | None:
-        """The same layer without a list of what is masked; None where it has none."""
+    def unlisted(self) -> Layer | None:
+        """The same layer without a list that says which positions are read, as far as sizes go (what is masked, what
+        is picked); None where it has none."""
         given = self.given
         return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
 

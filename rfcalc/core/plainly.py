@@ -40,6 +40,10 @@ def larger(one: Any, other: Any) -> Any:
     return _extreme("max", one, other)
 
 
+def smaller(one: Any, other: Any) -> Any:
+    return _extreme("min", one, other)
+
+
 def cut(at: slice, whole: Any) -> Any:
     """How long a slice of so many is; that there is a last one is asked."""
     if (at.start, at.stop) == (-1, None) and type(at.start) is int and whole > 0:
@@ -54,16 +58,18 @@ def cut(at: slice, whole: Any) -> Any:
 def _within(bound: Any, whole: Any) -> Any:
     if bound is whole or (type(bound) is int and bound == 0):
         return bound
-    return _extreme("min", bound, whole) if bound >= 0 else _extreme("max", bound + whole, 0)
+    if not bound >= 0:
+        return larger(bound + whole, 0)
+    if Length in (type(bound), type(whole)) and (watched := watching()) is not None:
+        takes_all = Expression("<=", made_of(bound), made_of(whole))
+        watched.whole.append(Given(0, takes_all, plain(bound) <= plain(whole)))
+    return smaller(bound, whole)
 
 
 def _extreme(how: str, one: Any, other: Any) -> Any:
     value = OPERATIONS[how](plain(one), plain(other))
     if Length not in (type(one), type(other)):
         return value
-    if how == "min" and (watched := watching()) is not None:
-        takes_all = Expression("<=", made_of(one), made_of(other))
-        watched.whole.append(Given(0, takes_all, plain(one) <= plain(other)))
     return Length(value, Expression(how, made_of(one), made_of(other)))
 
 

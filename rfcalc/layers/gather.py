@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, on_axis, store
@@ -57,9 +58,7 @@ class Gather(Layer):
         axis = axis_of(x, self.axis)
         if self.positions is None:
             return x
-        last = max(self.positions)
-        if not holds(last < x.dims[axis], "{} < {}", last, x.dims[axis]):
-            raise ShapeError(f"axis {axis} of {x} has no position {last}", why=f"it has {x.dims[axis]}, from 0")
+        in_place(x, axis, max(self.positions))
         return Shape(*x.dims[:axis], len(self.positions), *x.dims[axis + 1 :], channel=x.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -79,6 +78,9 @@ class Gather(Layer):
         return (
             Listed([[p] for p in range(n - 1, -1, -1)]) if is_number(n) else Unsized("where a flip begins is its size")
         )
+
+    def unlisted(self) -> Layer | None:
+        return None if self.positions is None else Picked(self.axis, len(self.positions), max(self.positions))
 
     @property
     def selective(self) -> bool:
@@ -111,6 +113,40 @@ class Gather(Layer):
                 raise LayerError(f"{part} are too many positions", why=f"the limit is {MOST_TAKEN}")
             found += range(first, last + 1) if first <= last else range(first, last - 1, -1)
         return cls(word.number("axis", 0), tuple(found))
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Picked(Layer):
+    """So many positions of an axis, the last of which lies there: a `Gather` of which only sizes are asked."""
+
+    kind: ClassVar[str] = "gather"
+    axis: int
+    many: int
+    last: int
+
+    compared: ClassVar[tuple[str, ...]] = ("axis", "many", "last")
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        axis = axis_of(x, self.axis)
+        in_place(x, axis, self.last)
+        return Shape(*x.dims[:axis], self.many, *x.dims[axis + 1 :], channel=x.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        axis = axis_of(x, self.axis)
+        return (
+            SAME_UNIT if axis == x.channel else on_axis(x, axis, Unsized("which positions it picks hangs on sizes")),
+        )
+
+    def notation(self, exact: bool = False) -> str:
+        return f"gather axis{self.axis}, {self.many} positions up to {self.last}"
+
+
+def in_place(x: Shape, axis: int, last: Size) -> None:
+    """Refuse a map that lacks a position."""
+    if not holds(last < x.dims[axis], "{} < {}", last, x.dims[axis]):
+        raise ShapeError(f"axis {axis} of {x} has no position {last}", why=f"it has {x.dims[axis]}, from 0")
 
 
 def _runs(positions: tuple[int, ...]) -> list[str]:

@@ -266,8 +266,8 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
         if len({layer.operands for layer in layers}) > 1:
             layers, valued = [layer.unvalued() for layer in layers], valued or node.name
             nodes[position - arity] = node._replace(layer=layers[0])
-        if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
-            layers, masked = [layer.unmasked() or layer for layer in layers], True
+        if watched and any(layer.unlisted() is not None for layer in layers):  # it changes no size
+            layers, masked = [layer.unlisted() or layer for layer in layers], True
         layers = _for_each_axis(layers, [(*(r.shapes[s] for s in sources), r.shapes[position]) for r in readings])
         unlike = len({(type(layer), *(p for p, _ in _numbers(layer))) for layer in layers}) > 1
         if unlike or watched:  # a factor that is not the same everywhere was a size in the code

@@ -12,7 +12,7 @@ from rfcalc.core.within import OutOfTime, in_time, within
 from rfcalc.readers.target import Named
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
-SIDES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
+SIDES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024, 16, 8, 4, 2)
 SECONDS = 4.0  # for sizes of files that are tried
 
 

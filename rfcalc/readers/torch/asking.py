@@ -81,81 +81,59 @@ ASKING = {
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
 NARROWING = frozenset((_T.narrow, torch.narrow))
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
-FITTING = frozenset(
-    (
-        _T.__getitem__,
-        _T.index_select,
-        torch.index_select,
-        _T.gather,
-        torch.gather,
-        _T.take,
-        torch.take,
-        _T.take_along_dim,
-        torch.take_along_dim,
-        F.embedding,
-        F.embedding_bag,
-        F.one_hot,
-        _T.narrow,
-        torch.narrow,
-        _T.select,
-        torch.select,
-        _T.split,
-        torch.split,
-        _T.split_with_sizes,
-        _T.tensor_split,
-        torch.tensor_split,
-        _T.unfold,
-        _T.as_strided,
-        torch.as_strided,
-        _T.scatter,
-        torch.scatter,
-        _T.scatter_,
-        _T.index_add,
-        _T.index_add_,
-        _T.index_copy,
-        _T.index_copy_,
-        _T.index_fill,
-        _T.index_fill_,
-        _T.index_put,
-        _T.index_put_,
-        _T.__setitem__,
-    )
-)  # what refuses positions that a table does not have
-BY_AXIS = frozenset(
-    (
-        _T.index_select,
-        torch.index_select,
-        _T.gather,
-        torch.gather,
-        _T.narrow,
-        torch.narrow,
-        _T.select,
-        torch.select,
-        _T.unfold,
-        _T.scatter,
-        torch.scatter,
-        _T.scatter_,
-    )
-)
+BY_INDEX = frozenset((
+    _T.index_select, torch.index_select, _T.gather, torch.gather, _T.scatter, torch.scatter, _T.scatter_,
+    _T.index_add, torch.index_add, _T.index_add_, _T.index_copy, torch.index_copy, _T.index_copy_, _T.index_fill,
+    torch.index_fill, _T.index_fill_,
+))  # fmt: skip  # of a tensor, an axis, positions
+BY_AXIS = frozenset((_T.narrow, torch.narrow, _T.select, torch.select, _T.unfold))
+FITTING = BY_INDEX | BY_AXIS | PICKING | {
+    _T.take, torch.take, _T.take_along_dim, torch.take_along_dim, F.embedding, F.embedding_bag, F.one_hot, _T.split,
+    torch.split, _T.split_with_sizes, _T.tensor_split, torch.tensor_split, _T.as_strided, torch.as_strided,
+    _T.index_put, _T.index_put_,
+}  # fmt: skip  # what refuses positions that a table does not have
 STRIDED = frozenset((_T.view, _T.view_as))  # what asks how a tensor lies in memory
 FLATTENS = frozenset((_T.flatten, torch.flatten))
 VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *FLATTENS))
 
 
+def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, int]]:
+    """The positions that an operator is given as values, what it picks from, the axis, and from where they count: -1
+    where negative ones count from the end, else 0."""
+    table, *given = args
+    if func in (F.embedding, F.embedding_bag):
+        weight = (*given, kwargs.get("weight"))[0]
+        if isinstance(weight, torch.Tensor):
+            yield table, weight, 0, 0
+        return
+    if func in BY_INDEX:
+        dim, index = (*given, *(kwargs[name] for name in ("dim", "index") if name in kwargs), None, None)[:2]
+        if type(dim) is int and isinstance(index, torch.Tensor):
+            yield index, table, dim, 0
+        return
+    if func not in (*PICKING, _T.index_put, _T.index_put_):
+        return
+    at = given[0] if isinstance(given[0], (tuple, list)) else (given[0],)
+    consumed = sum(_axes_of(i) for i in at)
+    axis = 0
+    for i in at:
+        if isinstance(i, torch.Tensor) and i.dtype not in (torch.bool, torch.uint8) and axis < table.dim():
+            yield i, table, axis, -1
+        axis += table.dim() - consumed if i is Ellipsis else _axes_of(i)
+
+
+def _axes_of(i: Any) -> int:
+    """How many axes are picked from."""
+    if i is None or i is Ellipsis:
+        return 0
+    return i.dim() if isinstance(i, torch.Tensor) and i.dtype in (torch.bool, torch.uint8) else 1
+
+
 def picked(func: Any, args: Any, table: torch.Tensor) -> Iterator[int]:
-    """The lengths of the axes of a table that an operator picks positions from."""
+    """The lengths of the axes of a table that an operator takes parts of."""
     if func in BY_AXIS:
         found = [i for i in args[1:3] if type(i) is int][:1] or [0]
         yield table.shape[found[0]]
-    elif func is _T.__getitem__ and table is args[0]:
-        at = args[1] if isinstance(args[1], tuple) else (args[1],)
-        axis, consumed = 0, sum(i is not None and i is not Ellipsis for i in at)
-        for i in at:
-            if isinstance(i, torch.Tensor) and axis < table.dim():
-                yield table.shape[axis]
-            axis += table.dim() - consumed if i is Ellipsis else i is not None
-    elif func in (F.embedding, F.embedding_bag):
-        yield table.shape[0]
     else:
         yield from table.shape
 
@@ -388,17 +366,40 @@ COUNTS = frozenset((_T.numel, _T.nelement, torch.numel))
 
 def _arange(args: Any, kwargs: Any) -> tuple[Any, ...] | None:
     """How many numbers there are from a first one to a last one; None where that is not followed."""
-    given = [*args, *(kwargs[name] for name in ("start", "end", "step") if name in kwargs)]
-    start, end, step = (0, *given, 1) if len(given) == 1 else (*given, 1)[:3]
-    if type(step) not in (int, float) or step == 0 or not {type(start), type(end)} <= {int, float, Length}:
+    given = _from_to(args, kwargs)
+    if given is None:
         return None
+    start, end, step = given
     whole = {type(start), type(end), type(step)} <= {int, Length}
     if not (whole or getattr(kwargs.get("dtype"), "is_floating_point", True)):
         return None
     across = end - start if step > 0 else start - end
+    if type(across) is Length and not isinstance(across.made, Asked):
+        _ = across >= 0  # PyTorch refuses to count the other way
     count = across if abs(step) == 1 else -(-across // abs(step)) if whole else across / abs(step)
     if type(count) is Share:
         count = math.ceil(count)
     if not isinstance(count, int):
         return None
     return (count if type(start) is int and start == 0 and step > 0 else larger(count, 0),)
+
+
+def _from_to(args: Any, kwargs: Any) -> tuple[Any, Any, Any] | None:
+    """The first number, the end and the step of several; None where they are not followed."""
+    given = [*args, *(kwargs[name] for name in ("start", "end", "step") if name in kwargs)]
+    start, end, step = (0, *given, 1) if len(given) == 1 else (*given, 1)[:3]
+    followed = type(step) in (int, float) and step != 0 and {type(start), type(end)} <= {int, float, Length}
+    return (start, end, step) if followed else None
+
+
+def ends_of(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    """The least and the largest of numbers from a first one on; None where that is not followed."""
+    if func is torch.linspace:
+        start, end = (*args, *(kwargs[name] for name in ("start", "end") if name in kwargs))[:2]
+        return (start, end) if start <= end else (end, start)
+    given, count = _from_to(args, kwargs), _arange(args, kwargs)
+    if given is None or count is None or plain(count[0]) < 1:
+        return None
+    start, _, step = given
+    last = start + (count[0] - 1) * step
+    return (start, last) if step > 0 else (last, start)

@@ -41,6 +41,7 @@ from rfcalc.readers.torch.asking import (
     by_values,
     cut_axes,
     cut_out,
+    indexed,
     lengths_of,
     merges,
     one_at,
@@ -49,9 +50,9 @@ from rfcalc.readers.torch.asking import (
     positions,
 )
 from rfcalc.readers.torch.asserting import asserted, told
+from rfcalc.readers.torch.extremes import Extremes
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
-from rfcalc.readers.torch.scalars import Scalars
 from rfcalc.readers.torch.shaping import shaped
 
 RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
@@ -69,7 +70,7 @@ class Disguise(TorchFunctionMode):
         self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
         self._frames: dict[int, FrameType] = {}  # of the call before
         self.made: dict[int, tuple[torch.Tensor, tuple[Any, ...]]] = {}  # by identity: made of these lengths
-        self.scalars = Scalars()
+        self.extremes = Extremes()
         self.calling: tuple[Any, Any, Any] | None = (
             None  # the call that is running, or was refused, as the code made it
         )
@@ -98,7 +99,7 @@ class Disguise(TorchFunctionMode):
         if first is not None and kwargs.keys().isdisjoint(_BEFORE_INPUT):  # by its name
             args, kwargs = (kwargs[first],), {name: value for name, value in kwargs.items() if name != first}
         since = len(self.watched.given) if self.watched is not None else 0
-        run, args = args, self.scalars.counted(func, args)
+        run, args = args, self.extremes.counted(func, args)
         if func in PICKING and self.blank(args[0]):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
@@ -131,14 +132,14 @@ class Disguise(TorchFunctionMode):
         if any(type(n) is Share for n in given):  # a factor
             given += computed
         hanging = self._hanging((*args, kwargs), given)
-        number = self.scalars.of(args[0]) if func in (_T.item, _T.__bool__) else None
+        number = self.extremes.of(args[0]) if func in (_T.item, _T.__bool__) else None
         asks = func in ASKING and number is None
-        if func is _T.__int__ and self.scalars.of(args[0]) is not None:
+        if func is _T.__int__ and self.extremes.of(args[0]) is not None:
             noticed(caller(("rfcalc.", "torch.")), "int")
         if any(type(n) is int for n in given):
             lose(hanging)
         if hanging is not None and func in FITTING and lengths is None:
-            self._fits(func, args, hanging)
+            self._fits(func, args, kwargs or {}, hanging)
         if hanging is not None and (asks or by_values(func, args, kwargs or {}, self._hangs)):
             lose(hanging)
         if hanging is not None and lengths is None:
@@ -161,7 +162,7 @@ class Disguise(TorchFunctionMode):
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
         if hanging is not None:
-            self.scalars.made(func, called, named, out, self._fixed)
+            self.extremes.made(func, called, named, out, self._fixed)
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             if func is _T.__setitem__ and not self.blank(args[0]):
                 self.watched.hanging[memory_of(args[0])] = args[0], hanging
@@ -222,7 +223,7 @@ class Disguise(TorchFunctionMode):
         return lengths if tensor is value else None
 
     def _gives(self, given: Iterable[Any]) -> None:
-        """Note the lengths that an operator is called with."""
+        """Note the lengths that an operator is called with, or computes with."""
         assert self.watched is not None
         steps = len(self.recorder.steps)
         self.watched.given.extend([Given(steps, n.made, n.value) for n in given if type(n) is Length])
@@ -263,14 +264,30 @@ class Disguise(TorchFunctionMode):
         found = tuple(cut_out(at, tuple(x.shape) if lengths is None else lengths))
         return found if func is _T.__getitem__ else None
 
-    def _fits(self, func: Any, args: Any, hanging: Any) -> None:
-        """Note that what is picked from a table by lengths lies in it: whether lengths are no larger than the table."""
-        if any(self.blank(t) for t in tensors(args)):
+    def _fits(self, func: Any, args: Any, kwargs: Any, hanging: Any) -> None:
+        """Note that what is picked lies in what it is picked from: whether its first and last position do, or where
+        an operator does not pick by values, whether lengths are no larger than a table."""
+        indices = [*indexed(func, args, kwargs)]
+        for index, table, axis, least in indices:
+            if self.blank(index) or self._hangs(index) is None:
+                continue
+            ends, counts = self.extremes.within(index), self._known(table)
+            if ends is None or (counts is None and not self.blank(table)):
+                lose(hanging)
+                return
+            self._gives([math.prod(self._known(index) or ()), *ends])
+            if counts is None:  # a layer asks it of a map
+                fits = ends.exact
+            else:
+                fits = (ends.largest < counts[axis] and ends.least >= least * counts[axis]) or ends.exact
+            if not fits:
+                lose(hanging)
+        if indices or any(self.blank(t) for t in tensors(args)):
             return
         known = {length.made: length for length in parts_of(hanging)}
-        counts = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
-        counts |= dict.fromkeys(n for n in args[1:2] if func is F.one_hot and type(n) is int and n > 0)
-        _ = all(length <= n for n in counts for length in known.values())  # no more is asked behind what does not fit
+        most = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
+        most |= dict.fromkeys(n for n in args[1:2] if func is F.one_hot and type(n) is int and n > 0)
+        _ = all(length <= n for n in most for length in known.values())  # no more is asked behind what does not fit
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = _SPECIAL.get(func)

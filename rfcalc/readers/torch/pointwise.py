@@ -100,7 +100,7 @@ def along(call: OperatorCall) -> Value | list[Value]:
 def glu(call: OperatorCall) -> Value:
     graph, x = call.graph, call.x
     at = graph.axis(x, call["dim"])
-    if at in graph.carriers[x.node]:  # halves of positions: each of the first with one of the second
+    if at != graph.shape(x).channel:  # halves of positions: each of the first with one of the second
         axis, n = call["dim"] % len(x.dims), call.dims[call["dim"]]
         first, second = sliced(graph, x, axis, 0, n), sliced(graph, x, axis, n, 2 * n)
         nodes, batch, extra = graph.aligned((first, alone(graph, second, Activation("sigmoid"))), call.dims)
