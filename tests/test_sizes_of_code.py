@@ -209,7 +209,7 @@ class Flat(nn.Module):
         return self.l(self.a(x).flatten(1))
 
 
-def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> Any:
+def against_torch(module: Any, shape: tuple[int, ...], sizes: Any) -> Any:
     """Compare what is told of a module with what it does, at some sizes of every axis alone; no value is refused."""
     found = rfcalc.sizes(module, shape)
     run = copy.deepcopy(module).to("meta").eval()
@@ -221,13 +221,13 @@ def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> Any:
             try:
                 with torch.no_grad():
                     y = run(torch.empty(1, *dims, device="meta"))
-            except (RuntimeError, ValueError, AssertionError, IndexError):
+            except (RuntimeError, ValueError, AssertionError, IndexError, torch.jit.Error):
                 y = None
             if isinstance(y, torch.Tensor) and not y.numel():
                 y = None
             assert (n in solved.valid) == (y is not None), (type(module).__name__, axis, n)
             for formula, one in zip(formulas, y if isinstance(y, tuple) else (y,), strict=False):
-                if one is not None and formula is not None and one.dim() == 4:
+                if one is not None and formula is not None and one.dim() == len(shape) + 1:
                     assert eval(formula, {}, {"n": n}) == one.shape[axis + 2], (type(module).__name__, axis, n, formula)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import time
@@ -268,3 +269,81 @@ class Drawn(nn.Module):
 def test_lines_that_are_named_are_the_users() -> None:
     with pytest.raises(RfcalcError, match=r"at test_sizes_of_demands.py, line \d+ is not followed"):
         rfcalc.sizes(Drawn(), (4, 40))
+
+
+def grid_pool(x: Any, cells: int = 4) -> Any:
+    """As SPP-net divides a map: a kernel and a padding that are computed; this must be at most half of that."""
+    h, w = x.shape[2:]
+    kernel = math.ceil(h / cells), math.ceil(w / cells)
+    padding = [(k * cells - n + 1) // 2 for k, n in zip(kernel, (h, w), strict=True)]
+    return functional.max_pool2d(x, kernel, kernel, tuple(padding))
+
+
+POOLED = {
+    "a grid": grid_pool,
+    "averages, rounded up": lambda x: functional.avg_pool2d(
+        x, (-(-x.shape[2] // 5), 1), None, ((-(-x.shape[2] // 5) * 5 - x.shape[2]) // 2, 0), True
+    ),
+    "what is left of a multiple": lambda x: functional.max_pool2d(x, (4, 1), (4, 1), (x.shape[2] % 4, 0)),
+    "equal halves": lambda x: math.prod(torch.vsplit(x[0], 1)[0].hsplit(2)),
+    "equal parts of depth": lambda x: math.prod(torch.dsplit(x, 2)),
+    "nothing to join": lambda x: torch.cat(
+        [functional.adaptive_avg_pool2d(x, 1) for k in (4, 8) if x.shape[3] >= k], 1
+    ),
+}
+
+
+class By(Base):
+    def __init__(self, function: str) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Any) -> Any:
+        return POOLED[self.function](self.a(x))
+
+
+@pytest.mark.parametrize("function", POOLED)
+def test_what_functions_demand_of_what_code_computes(function: str) -> None:
+    against_torch(By(function), (3, 32, 40), range(1, 70))
+
+
+class Filled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(40))
+
+    def forward(self, x: Any) -> Any:
+        return x.masked_scatter(torch.ones_like(x, dtype=torch.bool), self.values)
+
+
+def test_what_values_of_a_mask_say_is_not_told() -> None:
+    with pytest.raises(RfcalcError, match="cannot be told"):
+        rfcalc.sizes(Filled(), (4, 10))
+    with pytest.raises(RfcalcError, match="draws 5 of 4"):
+        rfcalc.from_torch(Draws(), (4, 4))
+
+
+class Draws(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.multinomial(x.mean(1).softmax(-1), 5)
+
+
+class Halving(nn.Module):
+    """It halves a map until little is left: ever more ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        while x.shape[2] > 2:
+            x = functional.max_pool1d(functional.pad(x, (0, 1)), 3, 2)
+            x = x + self.conv(x)
+        return x.squeeze(2) if x.shape[2] == 1 else x
+
+
+def test_ever_more_ways_are_refused_soon() -> None:
+    began = time.process_time()
+    with pytest.raises(RfcalcError, match="ever more ways"):
+        rfcalc.sizes(Halving(), (4, 32))
+    assert time.process_time() - began < 30  # it took more than a minute

@@ -54,7 +54,10 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     following = None
     if found.bound and asked.again:
         from rfcalc.readers.again import followed
+        from rfcalc.readers.rereading import untold
 
+        if (path := getattr(network.source, "unheard", None)) is not None:
+            raise untold("code", "it is scripted (TorchScript) and compares sizes, which cannot be heard", path or None)
         try:
             following, told = followed(target, found, few=True)
         except RfcalcError as unfollowed:

@@ -51,6 +51,8 @@ CONFIRMED = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 3}  # fur
 MOST_WEIGHED = 24  # sizes, of which the one is read that tells most
 MOST_UNREAD = 6  # classes of sizes of a way, none of which was read, one of each of which is
 MOST_FAR = 8192  # a size that takes a way of its own
+NEARBY = 512  # up to which new ways are looked for
+DOUBLED = 4  # times that sizes double, with new ways each time, behind which others are expected
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
 
@@ -128,12 +130,16 @@ class Ways:
 
     def all(self) -> list[Way]:
         found: list[Way] = []
+        doubled = set[int]()
         while self.left:
             if len(found) > MOST_WAYS:
                 raise untold(self.what, f"it takes more than {MOST_WAYS} ways")
             n = self._first()
             least = min([size_at(part, part.values.first) for part, *_ in self.left if holds(part, n)])
-            if least > MOST_FAR:
+            if least > self.size:
+                doubled.add(least.bit_length())
+            ever = least > NEARBY and all(least.bit_length() - i in doubled for i in range(DOUBLED))
+            if ever or least > MOST_FAR:
                 raise untold(self.what, f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
         return found

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.fx.experimental._constant_symnode import ConstantIntNode
 
-from rfcalc.core.lengths import Asked, Length, Share, plain
+from rfcalc.core.lengths import Asked, Length, Share, lose, plain
 from rfcalc.core.plainly import beyond, cut, larger
 
 _T: Any = torch.Tensor
@@ -80,14 +80,17 @@ ASKING = {
 
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
 NARROWING = frozenset((_T.narrow, torch.narrow))
+DRAWING = frozenset((_T.multinomial, torch.multinomial))
+FILLING = frozenset((_T.masked_scatter, torch.masked_scatter, _T.masked_scatter_))
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
 BY_INDEX = frozenset((
     _T.index_select, torch.index_select, _T.gather, torch.gather, _T.scatter, torch.scatter, _T.scatter_,
     _T.index_add, torch.index_add, _T.index_add_, _T.index_copy, torch.index_copy, _T.index_copy_, _T.index_fill,
     torch.index_fill, _T.index_fill_,
 ))  # fmt: skip  # of a tensor, an axis, positions
+LOSSES = frozenset((F.cross_entropy, F.nll_loss))  # of what is counted for each class, the classes
 BY_AXIS = frozenset((_T.narrow, torch.narrow, _T.select, torch.select, _T.unfold))
-FITTING = BY_INDEX | BY_AXIS | PICKING | {
+FITTING = BY_INDEX | BY_AXIS | PICKING | LOSSES | {
     _T.take, torch.take, _T.take_along_dim, torch.take_along_dim, F.embedding, F.embedding_bag, F.one_hot, _T.split,
     torch.split, _T.split_with_sizes, _T.tensor_split, torch.tensor_split, _T.as_strided, torch.as_strided,
     _T.index_put, _T.index_put_,
@@ -101,6 +104,9 @@ def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, t
     """The positions that an operator is given as values, what it picks from, the axis, and from where they count: -1
     where negative ones count from the end, else 0."""
     table, *given = args
+    if func in LOSSES and given and isinstance(given[0], torch.Tensor) and not given[0].is_floating_point():
+        yield given[0], table, min(1, table.dim() - 1), 0
+        return
     if func in (F.embedding, F.embedding_bag):
         weight = (*given, kwargs.get("weight"))[0]
         if isinstance(weight, torch.Tensor):
@@ -188,8 +194,61 @@ def _of_halves(x: Sequence[Any], dim: int = -1) -> bool:
     return bool(x[dim] % 2 == 0)
 
 
-# What functions of PyTorch ask of the lengths of what they are given before any operator runs.
-DEMANDING: dict[Any, Callable[..., bool]] = {F.instance_norm: _of_one_position, F.glu: _of_halves}
+def _within_half(rank: int) -> Callable[..., bool]:
+    """Whether the padding of a pool is at most half of its kernel."""
+
+    def demand(
+        x: Sequence[Any], kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
+    ) -> bool:
+        spread = 1 if type(dilation) is bool else dilation  # an average has none
+        each = [_pair(value, rank) for value in (kernel_size, padding, spread)]
+        return all((k - 1) * d + 1 >= 2 * p for k, p, d in zip(*each, strict=True))
+
+    return demand
+
+
+def _of_equal_parts(axis: int) -> Callable[..., bool]:
+    """Whether an axis is divided by a number of parts."""
+
+    def demand(x: Sequence[Any], given: Any) -> bool:
+        at = min(axis, len(x) - 1) if axis == 1 else axis
+        return not isinstance(given, int) or bool(x[at] % given == 0)
+
+    return demand
+
+
+def _enough_to_draw(x: Sequence[Any], num_samples: Any, replacement: bool = False, **_: Any) -> bool:
+    return replacement or bool(num_samples <= x[-1])
+
+
+def _enough_to_fill(x: Sequence[Any], mask: Any, source: torch.Tensor) -> bool:
+    """Whether there are values for a whole map; how many are asked for, its values say."""
+    whole = math.prod(x)
+    enough = not source.is_meta and bool(whole <= source.numel())
+    if not enough and type(whole) is Length:
+        lose(whole.made)
+    return enough
+
+
+# What functions of PyTorch ask of the lengths of what they are given before any operator runs, or of values.
+DEMANDING: dict[Any, Callable[..., bool]] = {
+    F.instance_norm: _of_one_position,
+    F.glu: _of_halves,
+    **{
+        getattr(owner, f"{name}_pool{rank}d{end}"): _within_half(rank)
+        for rank in (1, 2, 3)
+        for owner in (F, torch)
+        for name, end in (("max", ""), ("max", "_with_indices"), ("avg", ""))
+        if hasattr(owner, f"{name}_pool{rank}d{end}")
+    },
+    **{
+        getattr(owner, f"{letter}split"): _of_equal_parts(axis)
+        for owner in (_T, torch)
+        for axis, letter in enumerate("vhd")
+    },
+    **dict.fromkeys(DRAWING, _enough_to_draw),
+    **dict.fromkeys(FILLING, _enough_to_fill),
+}
 _OF_WINDOWS = ("kernel_size", "dilation", "padding", "stride")
 
 
@@ -214,8 +273,9 @@ def _windows(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Itera
     yield every
 
 
-def _pair(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (tuple, list)) else (value, value)
+def _pair(value: Any, count: int = 2) -> Sequence[Any]:
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return given * count if len(given) == 1 else given
 
 
 def cut_axes(at: Any, x: torch.Tensor) -> Iterator[int]:

@@ -1,8 +1,4 @@
-"""Tensors without data look like those that the code would have: on the module's device, picked by lists with values.
-
-Where the code asks for values that are not there, it is told apart what for: an assertion is taken to hold (and that is
-noted), text of a value is a dash; anything else cannot be answered.
-"""
+"""Tensors without data look like those that the code would have, and what code asks of their lengths is noted."""
 
 from __future__ import annotations
 
@@ -18,17 +14,20 @@ import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Expression, Given, Length, Share, lose, watching
+from rfcalc.core.lengths import Asked, Condition, Expression, Given, Length, Share, lose, watching
 from rfcalc.core.noticed import caller, noticed
 from rfcalc.core.plainly import beyond, larger, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
     COUNTS,
     DEMANDING,
+    DRAWING,
+    FILLING,
     FITTING,
     FLATTENS,
     GIVING,
     LIKE,
+    LOSSES,
     NARROWING,
     PICKING,
     PIECES,
@@ -49,12 +48,14 @@ from rfcalc.readers.torch.asking import (
     pieces,
     positions,
 )
-from rfcalc.readers.torch.asserting import asserted, told
 from rfcalc.readers.torch.extremes import Extremes
 from rfcalc.readers.torch.higher_order import plain
-from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of, tensors
+from rfcalc.readers.torch.recorder import Recorder, memory_of, tensors
 from rfcalc.readers.torch.shaping import shaped
+from rfcalc.readers.torch.special import SPECIAL
+from rfcalc.readers.torch.unchecked import cannot_run
 
+UNTOLD = NARROWING | DRAWING | FILLING  # what demands sizes that no layer does
 RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 
 
@@ -74,6 +75,7 @@ class Disguise(TorchFunctionMode):
         self.calling: tuple[Any, Any, Any] | None = (
             None  # the call that is running, or was refused, as the code made it
         )
+        self.unmet: list[Condition] = []  # what that call demands and does not get
         self.outer = sys.exc_info()[1]  # what was being handled when the code was called
         self.caught = caught  # what is called where the code goes on although one was refused
         self.watched = watching()
@@ -98,13 +100,13 @@ class Disguise(TorchFunctionMode):
         first = next((name for name in ("input", "tensor") if name in kwargs), None) if kwargs and not args else None
         if first is not None and kwargs.keys().isdisjoint(_BEFORE_INPUT):  # by its name
             args, kwargs = (kwargs[first],), {name: value for name, value in kwargs.items() if name != first}
-        since = len(self.watched.given) if self.watched is not None else 0
+        since, asked = (len(self.watched.given), len(self.watched.conditions)) if self.watched is not None else (0, 0)
         run, args = args, self.extremes.counted(func, args)
         if func in PICKING and self.blank(args[0]):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
-        if func in NARROWING or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
+        if func in UNTOLD or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
             self.sizes_asked = True  # what a part must have; how a tensor lies in memory
         if self.watched is None:
             return self._called(func, run, kwargs)
@@ -121,9 +123,10 @@ class Disguise(TorchFunctionMode):
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         computed: list[Any] = []
+        met, steps = True, len(self.recorder.steps)
         with suppress(AttributeError, IndexError, TypeError, ValueError):  # called in a form that PyTorch refuses
             if (demands := DEMANDING.get(func)) is not None and self._varies(args[0]):
-                demands(self.lengths(args[0]), *args[1:], **kwargs or {})
+                met = demands(self.lengths(args[0]), *args[1:], **kwargs or {})
             if (computing := GIVING.get(func)) is not None and self._varies(args[0]):
                 self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
         lengths: Any = self._cut(func, args)
@@ -139,7 +142,8 @@ class Disguise(TorchFunctionMode):
         if any(type(n) is int for n in given):
             lose(hanging)
         if hanging is not None and func in FITTING and lengths is None:
-            self._fits(func, args, kwargs or {}, hanging)
+            met = self._fits(func, args, kwargs or {}, hanging) and met
+        self.unmet = [] if met else self.watched.conditions[asked:]
         if hanging is not None and (asks or by_values(func, args, kwargs or {}, self._hangs)):
             lose(hanging)
         if hanging is not None and lengths is None:
@@ -156,6 +160,9 @@ class Disguise(TorchFunctionMode):
         except Exception as error:  # whether lengths are why, where there are no maps
             error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))  # type: ignore[attr-defined]
             raise
+        for step in self.recorder.steps[steps:] if self.unmet else ():
+            if (wrong := cannot_run(step, self.recorder.written)) is not None:  # without data, PyTorch lets it pass
+                raise RuntimeError(f"{wrong.what}: {wrong.why}")
         self._makes(out, lengths)
         if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
             self.recorder.steps[-1].merging = True
@@ -264,33 +271,35 @@ class Disguise(TorchFunctionMode):
         found = tuple(cut_out(at, tuple(x.shape) if lengths is None else lengths))
         return found if func is _T.__getitem__ else None
 
-    def _fits(self, func: Any, args: Any, kwargs: Any, hanging: Any) -> None:
-        """Note that what is picked lies in what it is picked from: whether its first and last position do, or where
-        an operator does not pick by values, whether lengths are no larger than a table."""
+    def _fits(self, func: Any, args: Any, kwargs: Any, hanging: Any) -> bool:
+        """Whether what is picked lies in what it is picked from, which is asked of its first and last position; where
+        an operator does not pick by values, that lengths are no larger than a table."""
         indices = [*indexed(func, args, kwargs)]
         for index, table, axis, least in indices:
             if self.blank(index) or self._hangs(index) is None:
                 continue
-            ends, counts = self.extremes.within(index), self._known(table)
+            ends, counts = self.extremes.within(index), self.lengths(table) if func in LOSSES else self._known(table)
             if ends is None or (counts is None and not self.blank(table)):
                 lose(hanging)
-                return
-            self._gives([math.prod(self._known(index) or ()), *ends])
-            if counts is None:  # a layer asks it of a map
-                fits = ends.exact
-            else:
-                fits = (ends.largest < counts[axis] and ends.least >= least * counts[axis]) or ends.exact
-            if not fits:
+                return True
+            behind = [ends.least + counts[axis]] if counts is not None and ends.least < 0 else []  # from the end
+            self._gives([math.prod(self._known(index) or ()), *ends[:2], *behind])
+            least = least and -counts[axis] if counts is not None else 0
+            inside = counts is None or (ends.largest < counts[axis] and ends.least >= least)
+            if not (inside and (ends.exact or counts is not None)):  # of a map a layer asks it
+                if ends.exact:
+                    return False
                 lose(hanging)
         if indices or any(self.blank(t) for t in tensors(args)):
-            return
+            return True
         known = {length.made: length for length in parts_of(hanging)}
         most = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
         most |= dict.fromkeys(n for n in args[1:2] if func is F.one_hot and type(n) is int and n > 0)
         _ = all(length <= n for n in most for length in known.values())  # no more is asked behind what does not fit
+        return True
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
-        special = _SPECIAL.get(func)
+        special = SPECIAL.get(func)
         if special is not None and args:
             return special(self, func, args, kwargs or {})
         if isinstance(func, HigherOrderOperator):
@@ -406,112 +415,3 @@ _BY_RANK = frozenset((
     "softmax", "softplus", "softsign", "tanh", "tanhshrink",
 ))  # fmt: skip
 _T: Any = torch.Tensor
-Special = Callable[[Disguise, Any, Any, Any], Any]
-_SPECIAL: dict[Any, Special] = {}
-
-
-def _of(*functions: Any) -> Callable[[Special], Special]:
-    def register(special: Special) -> Special:
-        _SPECIAL.update(dict.fromkeys(functions, special))
-        return special
-
-    return register
-
-
-@_of(_T.device.__get__)
-def _device(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    return mode.recorder.home if args[0].is_meta else func(*args)
-
-
-@_of(_T.data.__get__)
-def _data(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    found = func(*args)
-    mode.recorder.add("detach", {"self": args[0]}, found, views=True)
-    return found
-
-
-@_of(_T.data.__set__)
-def _data_set(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    """Values are written; what has none is stood for by memory that is never read."""
-    x, new = args
-    if new.is_meta and not x.is_meta:
-        fresh = torch.empty(new.shape, dtype=new.dtype, device=mode.recorder.home)
-        func(x, fresh)
-        mode.recorder.emptied(fresh)
-    else:
-        func(x, new)
-    mode.recorder.add("copy_", {"self": x, "src": new}, x, writes=True)
-
-
-@_of(_T.is_meta.__get__)
-def _is_meta(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    return False
-
-
-@_of(_T.is_cpu.__get__, _T.is_cuda.__get__, _T.is_mps.__get__)
-def _is_on(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    return func(torch.empty(0, device=mode.recorder.home)) if args[0].is_meta else func(*args)
-
-
-@_of(_T.get_device)
-def _index(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    return torch.empty(0, device=mode.recorder.home).get_device() if args[0].is_meta else func(*args)
-
-
-@_of(_T.new_tensor)
-def _new_tensor(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    x, *rest = args
-    if not x.is_meta:
-        return func(*args, **kwargs)
-    return torch.tensor(*rest, **{"dtype": x.dtype, "device": mode.recorder.home, **kwargs})
-
-
-@_of(_T.__getitem__, _T.__setitem__)
-def _item(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values."""
-    x, at, *rest = args
-    if x.is_meta:
-        if isinstance(at, list) or type(at).__module__ == "numpy":
-            at = (at,)
-        if isinstance(at, tuple) and any(isinstance(i, list) or type(i).__module__ == "numpy" for i in at):
-            at = tuple(_positions(i) for i in at)
-    return func(x, at, *rest)
-
-
-def _positions(index: Any) -> Any:
-    if type(index).__module__ == "numpy" and not getattr(index, "shape", ()):
-        return int(index)
-    if isinstance(index, list) or type(index).__module__ == "numpy":
-        return torch.as_tensor(index, device="cpu")
-    return index
-
-
-@_of(_T.__format__)
-def _format(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    return "–" if mode.blank(args[0]) and args[0].dim() == 0 else func(*args, **kwargs)
-
-
-@_of(
-    *(_T.item, _T.tolist, _T.numpy, _T.__array__, _T.__int__, _T.__float__, _T.__index__, _T.__complex__),
-)
-def _asked(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    if any(mode.blank(a) for a in args):
-        raise ValuesAsked(getattr(func, "__name__", "item").strip("_"))
-    return func(*args, **kwargs)
-
-
-@_of(_T.__bool__, _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose)
-def _bool(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
-    """Of two ways, one of which only raises, the other is taken."""
-    if not any(mode.blank(a) for a in args):
-        return func(*args, **kwargs)
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    holds = None if frame is None else asserted(frame)
-    if frame is None or holds is None:
-        raise ValuesAsked(func.__name__.strip("_"))
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "torch":
-        frame = frame.f_back  # torch._assert
-    mode.assumed[told(frame)] = None
-    return holds

@@ -44,6 +44,7 @@ from rfcalc.readers.torch.refused import (
     wrong_shape,
 )
 from rfcalc.readers.torch.refusing import caught, refusing
+from rfcalc.readers.torch.scripted import as_written
 from rfcalc.readers.torch.unchecked import cannot_run
 from rfcalc.readers.torch.untouched import untouched
 
@@ -156,6 +157,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             stack.enter_context(_python_dispatcher())
             disguise.given = {id(tensor): name for name, tensor in given.items()}
             stack.enter_context(_called_at_once())
+            stack.enter_context(as_written())
             with recorder, disguise:
                 result = module(*args, **kwargs)
             disguise.goes_on()

@@ -56,6 +56,8 @@ def caught(disguise: Disguise) -> None:
 
 def _demanded(disguise: Disguise) -> list[Condition]:
     """What an operator demands of what it was given, such that it refuses; empty where that is not known."""
+    if disguise.unmet:
+        return disguise.unmet
     calling, stopped = disguise.calling, disguise.recorder.refused
     rule = _RULES.get(stopped.name.rstrip("_") if stopped.writes else stopped.name) if stopped is not None else None
     if calling is None or stopped is None or rule is None:
@@ -211,6 +213,8 @@ def _pointwise(asks: _Asking, args: Mapping[str, Any]) -> bool:
 
 
 def _joined(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    if not asks.stopped.given:  # nothing is joined, whatever the sizes
+        return True
     first, *others = [asks.shape(t) for t in asks.stopped.given]
     axis = args["dim"] % len(first) if asks.stopped.name != "stack" else None
     for other in others:
@@ -291,10 +295,6 @@ def _layer_norm(asks: _Asking, args: Mapping[str, Any]) -> bool:
     return False
 
 
-def _glu(asks: _Asking, args: Mapping[str, Any]) -> bool:
-    return asks("!=", asks.shape(args["self"])[args["dim"]] % 2, 0)
-
-
 def _narrow(asks: _Asking, args: Mapping[str, Any]) -> bool:
     start, length = asks.args[2:] if len(asks.args) > 3 else (asks.kwargs["start"], asks.kwargs["length"])
     return plain(start) >= 0 and asks("<", asks.shape(args["self"])[args["dim"]], start + length)
@@ -342,5 +342,5 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys([f"max_pool{n}d_with_indices" for n in (1, 2, 3)], _pool), "layer_norm": _layer_norm,
     **dict.fromkeys(("expand", "expand_as"), _expand),
     "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "einsum": _einsum,
-    "glu": _glu, "narrow": _narrow,
+    "narrow": _narrow,
 }  # fmt: skip

@@ -311,6 +311,14 @@ def _matmul(known: Of, x: Any, other: Any) -> Lengths:
     return (*_spread([tuple(before), tuple(others)]), rows, columns)
 
 
+@_of("interpolate")
+def _interpolate(known: Of, x: Any, size: Any = None, scale_factor: Any = None, *_: Any, **__: Any) -> Lengths:
+    if size is None:
+        raise Unknown
+    lengths = known(x)
+    return *lengths[:2], *(size if isinstance(size, (tuple, list)) else (size,) * (len(lengths) - 2))
+
+
 @_of("sum", "mean", "prod", "amax", "amin", "any", "all")
 def _reduced(known: Of, x: Any, dim: Any = None, keepdim: bool = False) -> Lengths:
     lengths = known(x)

@@ -12,6 +12,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.lengths import Watched
 from rfcalc.core.shape import Shape
 from rfcalc.readers.torch.given import ForwardCall
+from rfcalc.readers.torch.scripted import comparing
 
 if TYPE_CHECKING:
     from rfcalc.graph.strides import Copy
@@ -88,6 +89,11 @@ class Source:
     amounts: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     heard: Watched | None = None
     ran: Ran | None = None
+
+    @property
+    def unheard(self) -> str | None:
+        """The path of a scripted module that compares sizes unheard; None where there is none."""
+        return comparing(self.module.named_modules())
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:

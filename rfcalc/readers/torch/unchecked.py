@@ -80,6 +80,26 @@ def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
     return None
 
 
+def _drawn(step: Operation) -> RfcalcError | None:
+    """More positions than there are, without replacement."""
+    count, there = step.args["num_samples"], int(step.args["self"].shape[-1])
+    if step.args.get("replacement") or count <= there:
+        return None
+    told = plural(there, "position")
+    return RfcalcError(
+        f"it draws {count} of {told}", why="without replacement", fix="give a larger input, or draw fewer"
+    )
+
+
+def _filled(step: Operation) -> RfcalcError | None:
+    """More values to fill in than there are."""
+    mask, there = step.args["mask"], step.args["source"].numel()
+    count = None if mask.is_meta else int(mask.expand(step.args["self"].shape).sum())
+    if count is None or count <= there:
+        return None
+    return _inside(step, f"it fills in {plural(count, 'value')}", f"there are {there}")
+
+
 def _flags(step: Operation) -> RfcalcError | None:
     """Flags of another size than the axes that they pick from."""
     axis = 0
@@ -100,6 +120,11 @@ def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
     if step.name == "embedding":
         yield None, int(args["weight"].shape[0]), args["indices"]
         return
+    if step.name in _LOSSES:
+        target, axis = args["target"], min(1, args["self"].dim() - 1)
+        counted = None if target.is_meta else target[target != args["ignore_index"]]
+        yield axis, int(args["self"].shape[axis]), counted
+        return
     x = args["self"]
     if "indices" in args:  # x[..., index], x[..., index] = value
         axis = 0
@@ -116,14 +141,18 @@ def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
         yield axis, int(x.shape[axis]), args["index"]
 
 
+_LOSSES = ("cross_entropy_loss", "nll_loss", "nll_loss_nd", "nll_loss2d", "nll_loss_forward", "nll_loss2d_forward")
 _PICKING = frozenset(
     [
         *("embedding", "index", "index_put", "index_select", "index_add", "index_copy", "index_fill"),
         *("gather", "scatter", "scatter_add", "scatter_reduce", "take"),
+        *_LOSSES,
     ]
 )
 _FROM_THE_END = ("index", "index_put", "take")  # these take positions from -n on
 _CHECKS: dict[str, Callable[[Operation], RfcalcError | None]] = {
     **dict.fromkeys((f"conv{kind}{rank}d" for kind in ("", "_transpose") for rank in (1, 2, 3)), _convolution),
     **dict.fromkeys(("batch_norm", "instance_norm"), _normalisation),
+    "multinomial": _drawn,
+    "masked_scatter": _filled,
 }
