@@ -328,6 +328,80 @@ class Draws(nn.Module):
         return torch.multinomial(x.mean(1).softmax(-1), 5)
 
 
+class Written(nn.Module):
+    """What people write around their layers, by name; with values, not without data, where PyTorch compares values."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(self.layer, 1, enable_nested_tensor=False)
+        self.norm, self.head = nn.BatchNorm1d(80), nn.Linear(80, 3)
+        self.scale = nn.RMSNorm(12)
+
+    def forward(self, x: Any) -> Any:
+        return WRITTEN[self.what](self, x, x.shape[2])
+
+
+def frames_first(net: Any, x: Any, n: int) -> Any:
+    x = x.permute(2, 0, 1)
+    t, b, _ = x.shape
+    return nn.functional.relu(x.reshape(t * b, -1)).view(t, b, -1)
+
+
+def written_in_part(net: Any, x: Any, n: int) -> Any:
+    whole = torch.zeros(1, 8, 12)
+    whole[:, :, :n] = x
+    return whole
+
+
+def one_written(net: Any, x: Any, n: int) -> Any:
+    x = x.clone()
+    x[:, :, 3] = 0
+    return x
+
+
+def resized_flow(net: Any, x: Any, n: int) -> Any:
+    flow = functional.interpolate(x.new_zeros(x.shape[0], 2, n // 2), scale_factor=2.0)
+    return torch.cat([x, functional.pad(flow, (0, 1)) if flow.shape[2] != n else flow], 1)
+
+
+def two_halves(net: Any, x: Any, n: int) -> Any:
+    one, other = torch.split(x, n // 2, 2)
+    return one * other
+
+
+WRITTEN = {
+    "a transformer behind a map": lambda net, x, n: net.layer(x.transpose(1, 2)),
+    "a causal mask": lambda net, x, n: net.encoder(x.transpose(1, 2), torch.triu(torch.full((n, n), float("-inf")), 1)),
+    "frames first": frames_first,
+    "statistics of features": lambda net, x, n: net.head(net.norm(x.flatten(1))),
+    "the last axis": lambda net, x, n: net.scale(x),
+    "an axis put in": lambda net, x, n: x.unsqueeze(3).squeeze(3),
+    "the kind of a tensor": lambda net, x, n: x + torch.zeros(1, 1, 1).type(x.type()),
+    "a part of a whole": written_in_part,
+    "one position": one_written,
+    "a flow": resized_flow,
+    "two halves": two_halves,
+}
+
+
+@pytest.mark.parametrize("what", WRITTEN)
+def test_what_people_write_around_layers(what: str) -> None:
+    module = Written(what).eval()
+    found = rfcalc.sizes(module, (8, 12 if "axis" in what else 10))
+    formula = found.output(0)[found.network.outputs[0]]
+    for n in range(1, 40):
+        try:
+            with torch.no_grad():
+                y = module(torch.zeros(1, 8, n))
+        except (RuntimeError, IndexError, ValueError):
+            y = None
+        assert (n in found.axes[0].valid) == (y is not None), n
+        if y is not None and formula is not None:
+            assert eval(formula, {}, {"n": n}) in y.shape, n
+
+
 class Halving(nn.Module):
     """It halves a map until little is left: ever more ways."""
 

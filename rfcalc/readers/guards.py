@@ -9,6 +9,7 @@ itself is then evaluated for every size, as Python would, with numbers that stan
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -109,13 +110,13 @@ def deliberate(error: BaseException | None) -> bool:
 
 def raised(error: BaseException | None) -> bool:
     """Whether a statement of the user's code refused a size: an assertion, or a raise anywhere, in a loop too, a
-    division by a length that is 0, what an operator does with lengths alone (positions that a table does not have); or
-    an operator of a file, by what it asked last."""
+    division by a length that is 0, more or fewer pieces than it has names for, what an operator does with lengths alone
+    (positions that a table does not have); or an operator of a file, by what it asked last."""
     if deliberate(error) or (isinstance(error, RfcalcError) and (error.decided or error.emptied)):
         return True
     while isinstance(error, RfcalcError):
         error = error.__cause__
-    if isinstance(error, ZeroDivisionError) or getattr(error, "by_lengths", False):
+    if isinstance(error, ZeroDivisionError) or getattr(error, "by_lengths", False) or _unpacks(error):
         return True
     frame, line = _innermost(error)
     try:
@@ -204,6 +205,17 @@ def _innermost(error: BaseException | None) -> tuple[FrameType | None, int]:
             found = (at.tb_frame, at.tb_lineno)
         at = at.tb_next
     return found
+
+
+def _unpacks(error: BaseException | None) -> bool:
+    """Whether a statement that names each of several failed for their number."""
+    at = None if error is None else error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    if at is None or not isinstance(error, ValueError):
+        return False
+    stopped = (i.opname for i in dis.get_instructions(at.tb_frame.f_code) if i.offset == at.tb_lasti)
+    return next(stopped, "").startswith("UNPACK_")
 
 
 def _condition(function: ast.stmt, line: int) -> tuple[ast.expr, str] | None:

@@ -54,10 +54,21 @@ def ends(known: Reading | RfcalcError, asked: Watched) -> str:
     return asked.refusal[-1].where if asked.refusal else "why is not known"
 
 
+def same_outputs(network: Network, shapes: Sequence[Shape], other: Reading) -> bool:
+    """Whether a reading gives back the same maps; where a map has one position, it may lie before or behind the items,
+    of which there is one, too."""
+    mine, theirs = _outputs(network, shapes), _outputs(other.network, other.shapes)
+    alike = (a == b or (1, *a) == b or a == (1, *b) for a, b in zip(mine, theirs, strict=False))
+    return len(mine) == len(theirs) and all(alike)
+
+
+def _outputs(network: Network, shapes: Sequence[Shape]) -> list[tuple[Any, ...]]:
+    return [shapes[network.position(name)].dims for name in network.outputs]
+
+
 def outputs_told(network: Network, shapes: Sequence[Shape]) -> str:
     """The extents of a network's outputs in words."""
-    outputs = [shapes[network.position(name)] for name in network.outputs]
-    return ", ".join(["x".join(map(str, y.dims)) for y in outputs])
+    return ", ".join(["x".join(map(str, dims)) for dims in _outputs(network, shapes)])
 
 
 def holds(part: Part, n: int) -> bool:

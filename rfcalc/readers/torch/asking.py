@@ -78,7 +78,9 @@ ASKING = {
 }  # fmt: skip
 
 
+FINEST = 64  # part of a length that a map is resized by
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
+INSERTING = frozenset((_T.unsqueeze, torch.unsqueeze))
 NARROWING = frozenset((_T.narrow, torch.narrow))
 DRAWING = frozenset((_T.multinomial, torch.multinomial))
 FILLING = frozenset((_T.masked_scatter, torch.masked_scatter, _T.masked_scatter_))
@@ -182,12 +184,14 @@ def one_at(i: Any, n: Any) -> list[Any]:
     return [first, first + 1] if first >= 0 and first < n else []
 
 
-FINEST = 64  # part of a length that a map is resized by
-
-
 def _of_one_position(x: Sequence[Any], *given: Any, use_input_stats: bool = True, **_: Any) -> bool:
     """Whether statistics of each map are of one value; PyTorch refuses that."""
     return bool((given[4] if len(given) > 4 else use_input_stats) and math.prod(x[2:]) == 1)
+
+
+def _of_some(x: Sequence[Any], *_: Any, **__: Any) -> bool:
+    """Whether there is something to resize; of maps, layers ask."""
+    return all(n > 0 for n in x[2:] if type(n) is Length and not isinstance(n.made, Asked))
 
 
 def _of_halves(x: Sequence[Any], dim: int = -1) -> bool:
@@ -234,6 +238,7 @@ def _enough_to_fill(x: Sequence[Any], mask: Any, source: torch.Tensor) -> bool:
 DEMANDING: dict[Any, Callable[..., bool]] = {
     F.instance_norm: _of_one_position,
     F.glu: _of_halves,
+    F.interpolate: _of_some,
     **{
         getattr(owner, f"{name}_pool{rank}d{end}"): _within_half(rank)
         for rank in (1, 2, 3)

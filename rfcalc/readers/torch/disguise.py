@@ -26,6 +26,7 @@ from rfcalc.readers.torch.asking import (
     FITTING,
     FLATTENS,
     GIVING,
+    INSERTING,
     LIKE,
     LOSSES,
     NARROWING,
@@ -50,12 +51,13 @@ from rfcalc.readers.torch.asking import (
 )
 from rfcalc.readers.torch.extremes import Extremes
 from rfcalc.readers.torch.higher_order import plain
-from rfcalc.readers.torch.recorder import Recorder, memory_of, tensors
+from rfcalc.readers.torch.recorder import Operation, Recorder, memory_of, tensors
 from rfcalc.readers.torch.shaping import shaped
 from rfcalc.readers.torch.special import SPECIAL
-from rfcalc.readers.torch.unchecked import cannot_run
+from rfcalc.readers.torch.unchecked import NORMALISING, cannot_run
 
 UNTOLD = NARROWING | DRAWING | FILLING  # what demands sizes that no layer does
+FLAGGING = frozenset(("torch.nn.modules.transformer",))  # it asks whether masks are causal, and does the same
 RUNNING = "rfcalc.readers.torch.recording"  # which calls the code
 
 
@@ -75,7 +77,9 @@ class Disguise(TorchFunctionMode):
         self.calling: tuple[Any, Any, Any] | None = (
             None  # the call that is running, or was refused, as the code made it
         )
+        self.inserted: dict[int, tuple[torch.Tensor, int]] = {}  # by identity: the axis that was put in
         self.unmet: list[Condition] = []  # what that call demands and does not get
+        self.refused: Operation | None = None  # the step of it that would not run with data
         self.outer = sys.exc_info()[1]  # what was being handled when the code was called
         self.caught = caught  # what is called where the code goes on although one was refused
         self.watched = watching()
@@ -136,14 +140,14 @@ class Disguise(TorchFunctionMode):
             given += computed
         hanging = self._hanging((*args, kwargs), given)
         number = self.extremes.of(args[0]) if func in (_T.item, _T.__bool__) else None
-        asks = func in ASKING and number is None
+        asks = func in ASKING and number is None and sys._getframe(1).f_globals.get("__name__") not in FLAGGING
         if func is _T.__int__ and self.extremes.of(args[0]) is not None:
             noticed(caller(("rfcalc.", "torch.")), "int")
         if any(type(n) is int for n in given):
             lose(hanging)
         if hanging is not None and func in FITTING and lengths is None:
             met = self._fits(func, args, kwargs or {}, hanging) and met
-        self.unmet = [] if met else self.watched.conditions[asked:]
+        self.unmet, self.refused = [] if met else self.watched.conditions[asked:], None
         if hanging is not None and (asks or by_values(func, args, kwargs or {}, self._hangs)):
             lose(hanging)
         if hanging is not None and lengths is None:
@@ -160,10 +164,17 @@ class Disguise(TorchFunctionMode):
         except Exception as error:  # whether lengths are why, where there are no maps
             error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))  # type: ignore[attr-defined]
             raise
-        for step in self.recorder.steps[steps:] if self.unmet else ():
-            if (wrong := cannot_run(step, self.recorder.written)) is not None:  # without data, PyTorch lets it pass
+        for number, step in enumerate(self.recorder.steps[steps:], steps):  # without data, PyTorch lets some pass
+            if not (self.unmet or step.name in NORMALISING):
+                continue
+            if (wrong := cannot_run(step, self.recorder.written)) is not None:
+                self.refused = step
+                del self.recorder.steps[number:]
                 raise RuntimeError(f"{wrong.what}: {wrong.why}")
         self._makes(out, lengths)
+        if func in INSERTING and isinstance(out, torch.Tensor):
+            axis = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+            self.inserted[id(out)] = out, axis % out.dim()
         if merging and self.recorder.steps and self.recorder.steps[-1].out is out:
             self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
@@ -363,7 +374,7 @@ class Disguise(TorchFunctionMode):
                     if lengths is None:
                         lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
                     beyond(bound + (not isinstance(i, slice) and bound > 0), lengths[axis])
-                    _ = written and lengths[axis] == abs(bound)
+                    _ = written and lengths[axis] == abs(bound) + (not isinstance(i, slice) and bound > 0)
                     self._gives([larger(bound + lengths[axis], 0)] if bound < 0 else [])
             if type(at_length) is Length and self.watched is not None:
                 self._gives(one_at(i, self.lengths(x)[axis]))
@@ -385,7 +396,9 @@ class Disguise(TorchFunctionMode):
         if self.watched is not None:
             lengths = self._remembering(_T.shape.__get__, (x,), {}, x.shape)
             asked = range(x.dim()) if axes is None else (axes,) if type(axes) is int else axes
-            _ = [lengths[i] == 1 for i in asked if -x.dim() <= i < x.dim()]
+            tensor, put = self.inserted.get(id(x), (None, None))
+            known = None if tensor is not x else put  # it has one position
+            _ = [lengths[i] == 1 for i in asked if -x.dim() <= i < x.dim() and i % x.dim() != known]
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or

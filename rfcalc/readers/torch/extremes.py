@@ -244,7 +244,10 @@ class Extremes:
         """The extremes of what an operator is given."""
         if isinstance(value, (tuple, list)):
             several = [self._given(v, fixed) for v in value]
-            return None if None in several or not several else _joined([r for r in several if r is not None])
+            known = [
+                r for r in several if r is not None and Share not in map(type, r)
+            ]  # which is larger would be asked
+            return _joined(known) if known and len(known) == len(several) else None
         if not isinstance(value, torch.Tensor):
             return Range(value, value) if isinstance(value, (int, float)) else None
         if (found := self.within(value)) is not None:

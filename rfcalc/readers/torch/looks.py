@@ -131,6 +131,9 @@ def _expression(code: CodeType, step: dis.Instruction) -> ast.expr | None:
 
 
 def _name(node: ast.expr) -> str:
+    """The name of a function; that of a tensor, as in ``x.type()``, is none."""
+    if isinstance(node, ast.Attribute) and node.attr in ("type", "id") and _name(node.value) != "builtins":
+        return ""
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 

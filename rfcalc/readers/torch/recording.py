@@ -407,7 +407,8 @@ def _failed(
         mistake = wrong_shape(reader, call) or moved or at_fault(stopped)
         if mistake is not None:
             return mistake.at(where)
-    if reader is None:
+    before = next(iter(recorder.steps if recorder is not None else ()), None)
+    if reader is None and (before is None or before.frame.path.startswith(path)):  # nothing was done to the input
         mistake = reads_sequences(_submodule(module, path), call)
         if mistake is not None:
             return mistake.at(where)

@@ -217,11 +217,9 @@ def size_that_runs(
             text = f"it runs on {', '.join(told)}: {options}"
             return Advice(text, found[leaves[0].name] if one else found)
     where = f", at {stopped.frame.path}" if stopped is not None and stopped.frame.path else ""
-    return (
-        Advice(f"it ran on none of {plural(tried, 'other size')} either: the fault may be in the module itself{where}")
-        if one
-        else None
-    )
+    vain = f"it ran on none of {plural(tried, 'other size')} either, without data"
+    fault = f"the fault may be in the module itself{where}, or it asks for values of its input"
+    return Advice(f"{vain}: {fault}") if one else None
 
 
 def _too_large(step: Operation | None) -> float | None:

@@ -18,8 +18,10 @@ import torch
 from rfcalc.core.expressions import OPERATIONS
 from rfcalc.core.lengths import Condition, Expression, Length, lose, made_of, plain
 from rfcalc.readers.guards import LAYERS, raised
+from rfcalc.readers.torch.asking import cut_out
 from rfcalc.readers.torch.disguise import Disguise
 from rfcalc.readers.torch.recorder import Operation, memory_of, tensors
+from rfcalc.readers.torch.unchecked import NORMALISING
 
 ASSERTS = frozenset((torch._assert, torch._check))
 
@@ -58,8 +60,9 @@ def _demanded(disguise: Disguise) -> list[Condition]:
     """What an operator demands of what it was given, such that it refuses; empty where that is not known."""
     if disguise.unmet:
         return disguise.unmet
-    calling, stopped = disguise.calling, disguise.recorder.refused
+    calling, stopped = disguise.calling, disguise.refused or disguise.recorder.refused
     rule = _RULES.get(stopped.name.rstrip("_") if stopped.writes else stopped.name) if stopped is not None else None
+    rule = _copied if calling is not None and calling[0] is torch.Tensor.__setitem__ else rule
     if calling is None or stopped is None or rule is None:
         return []
     asking = _Asking(disguise, stopped, calling)
@@ -89,11 +92,11 @@ def _by_statements(error: BaseException | None, outer: BaseException | None) -> 
 
 
 def _place(error: BaseException) -> str:
-    *_, (code, line) = [f for f in _frames(error.__traceback__) if not f[0].co_filename.startswith(_TORCH)]
+    *_, (code, line) = [f for f in _frames(error.__traceback__) if not f[0].co_filename.startswith(_OURS)]
     return f"{Path(code.co_filename).name}, line {line}"
 
 
-_TORCH = str(torch.__file__).removesuffix("__init__.py")
+_OURS = (str(torch.__file__).removesuffix("__init__.py"), str(Path(__file__).parents[2]))
 
 
 def _always(where: str) -> Condition:
@@ -295,6 +298,20 @@ def _layer_norm(asks: _Asking, args: Mapping[str, Any]) -> bool:
     return False
 
 
+def _copied(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    """What is written over is as long as what is written, or stretches it."""
+    x, at, value = asks.args
+    at = at if isinstance(at, tuple) else (at,)
+    if not isinstance(value, torch.Tensor) or any(isinstance(i, (list, torch.Tensor)) for i in at):
+        return False
+    return _unlike(asks, tuple(cut_out(at, asks.shape(x))), asks.shape(value), False)
+
+
+def _batch_norm(asks: _Asking, args: Mapping[str, Any]) -> bool:
+    held = next(args[name] for name in ("running_mean", "weight") if args.get(name) is not None)
+    return asks("!=", asks.shape(args["input"])[1], held.numel())
+
+
 def _narrow(asks: _Asking, args: Mapping[str, Any]) -> bool:
     start, length = asks.args[2:] if len(asks.args) > 3 else (asks.kwargs["start"], asks.kwargs["length"])
     return plain(start) >= 0 and asks("<", asks.shape(args["self"])[args["dim"]], start + length)
@@ -339,8 +356,9 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _convolution),
     **dict.fromkeys(("split_with_sizes", "split"), _split),
     **dict.fromkeys([f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)], _pool),
-    **dict.fromkeys([f"max_pool{n}d_with_indices" for n in (1, 2, 3)], _pool), "layer_norm": _layer_norm,
+    **dict.fromkeys([f"max_pool{n}d_with_indices" for n in (1, 2, 3)], _pool),
+    **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     **dict.fromkeys(("expand", "expand_as"), _expand),
     "linear": _linear, "scaled_dot_product_attention": _attention, "pad": _pad, "einsum": _einsum,
-    "narrow": _narrow,
+    "narrow": _narrow, **dict.fromkeys(NORMALISING, _batch_norm),
 }  # fmt: skip

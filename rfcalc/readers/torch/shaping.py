@@ -17,6 +17,7 @@ import torch
 
 from rfcalc.core.lengths import Length, atoms, plain, written
 from rfcalc.core.plainly import larger
+from rfcalc.readers.torch.asking import FINEST
 
 Lengths = tuple[Any, ...]
 Of = Callable[[Any], Lengths]  # the lengths of a tensor
@@ -313,10 +314,16 @@ def _matmul(known: Of, x: Any, other: Any) -> Lengths:
 
 @_of("interpolate")
 def _interpolate(known: Of, x: Any, size: Any = None, scale_factor: Any = None, *_: Any, **__: Any) -> Lengths:
-    if size is None:
-        raise Unknown
     lengths = known(x)
-    return *lengths[:2], *(size if isinstance(size, (tuple, list)) else (size,) * (len(lengths) - 2))
+    axes = range(2, len(lengths))
+    each = scale_factor if size is None else size
+    given = [*each] if isinstance(each, (tuple, list)) else [each] * len(axes)
+    if size is not None:
+        return *lengths[:2], *given
+    shares = [float(factor).as_integer_ratio() for factor in given if type(factor) in (int, float)]
+    if len(shares) < len(axes) or any(below > FINEST for _, below in shares):
+        raise Unknown
+    return *lengths[:2], *[lengths[i] * above // below for i, (above, below) in zip(axes, shares, strict=True)]
 
 
 @_of("sum", "mean", "prod", "amax", "amin", "any", "all")

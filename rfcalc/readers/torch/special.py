@@ -69,6 +69,18 @@ def _index(mode: Any, func: Any, args: Any, kwargs: Any) -> Any:
     return torch.empty(0, device=mode.recorder.home).get_device() if args[0].is_meta else func(*args)
 
 
+@_of(_T.type)
+def _type(mode: Any, func: Any, args: Any, kwargs: Any) -> Any:
+    """The name of a kind of tensors, as ``torch.FloatTensor``, or such a tensor."""
+    x, *kind = args
+    if not x.is_meta:
+        return func(*args, **(kwargs or {}))
+    if not kind and not kwargs:
+        return torch.empty(0, dtype=x.dtype, device=mode.recorder.home).type()
+    named: Any = (*kind, (kwargs or {}).get("dtype"))[0]
+    return x.to(_T.type(torch.empty(0), named).dtype if isinstance(named, (str, type)) else named)
+
+
 @_of(_T.new_tensor)
 def _new_tensor(mode: Any, func: Any, args: Any, kwargs: Any) -> Any:
     x, *rest = args

@@ -150,9 +150,10 @@ _PICKING = frozenset(
     ]
 )
 _FROM_THE_END = ("index", "index_put", "take")  # these take positions from -n on
+NORMALISING = ("batch_norm", "instance_norm")
 _CHECKS: dict[str, Callable[[Operation], RfcalcError | None]] = {
     **dict.fromkeys((f"conv{kind}{rank}d" for kind in ("", "_transpose") for rank in (1, 2, 3)), _convolution),
-    **dict.fromkeys(("batch_norm", "instance_norm"), _normalisation),
+    **dict.fromkeys(NORMALISING, _normalisation),
     "multinomial": _drawn,
     "masked_scatter": _filled,
 }
