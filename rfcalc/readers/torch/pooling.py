@@ -6,7 +6,9 @@ from fractions import Fraction
 from math import ceil, floor, prod
 from typing import Any
 
+from rfcalc.core.errors import UnknownSize
 from rfcalc.core.layer import Layer
+from rfcalc.core.lengths import watching
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
@@ -71,9 +73,10 @@ def max_unpool(call: OperatorCall) -> Value:
     asked = _asked(call, size)
     if asked is None or _but_ones(call.dims) != _but_ones((*lead, *asked)):
         told = "x".join(map(str, size))
-        raise NotUnderstood(
-            f"its size is not that of the map that was pooled ({told}), where the indices mean positions"
-        )
+        why = f"its size is not that of the map that was pooled ({told}), where the indices mean positions"
+        if (watched := watching()) is not None and watched.sized:
+            raise UnknownSize("values say whether it runs", why=why)
+        raise NotUnderstood(why)
     x = call.x
     windows = (*lead, *layer.geometry.lengths(size))
     if x.dims != windows:
