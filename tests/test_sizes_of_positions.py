@@ -39,6 +39,7 @@ TABLES: dict[str, Callable[[Any, Any, int], Any]] = {
     "signed distances": lambda net, x, n: x + net.table[between(n) + ROWS // 2].sum(1).T,
     "distances from the last": lambda net, x, n: x + net.table[between(n) + n - 1].sum(1).T,
     "distances up to a limit": lambda net, x, n: x + net.embedding(between(n).clamp(-9, 9) + 9).sum(1).T,
+    "distances, shifted in place": lambda net, x, n: x + net.table[between(n).add_(n - 1)].sum(1).T,
     "up to a limit": lambda net, x, n: x + net.embedding(torch.arange(n).clamp(max=90)).T,
     "the smaller": lambda net, x, n: x + net.table[torch.minimum(torch.arange(n), torch.tensor(30))].T,
     "from the end": lambda net, x, n: x + net.table[torch.arange(-n, 0)].T,

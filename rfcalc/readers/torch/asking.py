@@ -184,9 +184,9 @@ def one_at(i: Any, n: Any) -> list[Any]:
     return [first, first + 1] if first >= 0 and first < n else []
 
 
-def _of_one_position(x: Sequence[Any], *given: Any, use_input_stats: bool = True, **_: Any) -> bool:
-    """Whether statistics of each map are of one value; PyTorch refuses that."""
-    return bool((given[4] if len(given) > 4 else use_input_stats) and math.prod(x[2:]) == 1)
+def _of_positions(x: Sequence[Any], *given: Any, use_input_stats: bool = True, **_: Any) -> bool:
+    """Whether statistics of each map are of more than one value, where they are taken."""
+    return not ((given[4] if len(given) > 4 else use_input_stats) and math.prod(x[2:]) == 1)
 
 
 def _of_some(x: Sequence[Any], *_: Any, **__: Any) -> bool:
@@ -226,17 +226,17 @@ def _enough_to_draw(x: Sequence[Any], num_samples: Any, replacement: bool = Fals
 
 
 def _enough_to_fill(x: Sequence[Any], mask: Any, source: torch.Tensor) -> bool:
-    """Whether there are values for a whole map; how many are asked for, its values say."""
+    """Whether there are values for a whole map; where there are not, the mask's values say how many are asked for."""
     whole = math.prod(x)
     enough = not source.is_meta and bool(whole <= source.numel())
     if not enough and type(whole) is Length:
         lose(whole.made)
-    return enough
+    return True
 
 
 # What functions of PyTorch ask of the lengths of what they are given before any operator runs, or of values.
 DEMANDING: dict[Any, Callable[..., bool]] = {
-    F.instance_norm: _of_one_position,
+    F.instance_norm: _of_positions,
     F.glu: _of_halves,
     F.interpolate: _of_some,
     **{

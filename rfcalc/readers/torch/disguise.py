@@ -158,19 +158,14 @@ class Disguise(TorchFunctionMode):
                 lengths = shaped(func, args, kwargs or {}, self._known)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
         called, named = args, kwargs or {}
+        followed = self.extremes.followed(func, called, named, self._fixed) if hanging is not None else []
         args, kwargs = numbers(tuple(run)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
         except Exception as error:  # whether lengths are why, where there are no maps
             error.by_lengths = hanging is not None and not any(map(self.blank, tensors(args)))  # type: ignore[attr-defined]
             raise
-        for number, step in enumerate(self.recorder.steps[steps:], steps):  # without data, PyTorch lets some pass
-            if not (self.unmet or step.name in NORMALISING):
-                continue
-            if (wrong := cannot_run(step, self.recorder.written)) is not None:
-                self.refused = step
-                del self.recorder.steps[number:]
-                raise RuntimeError(f"{wrong.what}: {wrong.why}")
+        self._would_run(steps, met)
         self._makes(out, lengths)
         if func in INSERTING and isinstance(out, torch.Tensor):
             axis = args[1] if len(args) > 1 else kwargs.get("dim", 0)
@@ -180,7 +175,7 @@ class Disguise(TorchFunctionMode):
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
         if hanging is not None:
-            self.extremes.made(func, called, named, out, self._fixed)
+            self.extremes.made(followed, out)
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             if func is _T.__setitem__ and not self.blank(args[0]):
                 self.watched.hanging[memory_of(args[0])] = args[0], hanging
@@ -193,6 +188,18 @@ class Disguise(TorchFunctionMode):
             pieces(func, called, named, lengths, len(out))
         self.calling = None
         return number if func is _T.item and number is not None else out
+
+    def _would_run(self, since: int, met: bool) -> None:
+        """Refuse what PyTorch lets pass without data, and refuses with it."""
+        for number, step in enumerate(self.recorder.steps[since:], since):
+            if met and step.name not in NORMALISING:
+                continue
+            if (wrong := cannot_run(step, self.recorder.written)) is not None:
+                self.refused = step
+                del self.recorder.steps[number:]
+                raise RuntimeError(f"{wrong.what}: {wrong.why}")
+        if not met:
+            raise RuntimeError("it is given other sizes than it takes")
 
     def goes_on(self) -> None:
         """Note why a call was refused, where the code goes on behind it."""

@@ -191,14 +191,10 @@ class Extremes:
         number = self.of(value) if isinstance(value, torch.Tensor) else None
         return number if type(number) is Length else value
 
-    def made(self, func: Any, args: Sequence[Any], kwargs: Any, out: Any, fixed: Callable[[Any], bool]) -> None:
-        """Note the extremes of what an operator makes, if they are followed.
-
-        Args:
-            fixed: whether a tensor holds values that hang on no length.
-        """
+    def made(self, followed: Sequence[Range | None], out: Any) -> None:
+        """Note the extremes of what an operator made, where they are those that were followed."""
         made = out if isinstance(out, (tuple, list)) else (out,)
-        for t, found in zip(made, self._rule(func, args, kwargs, fixed), strict=False):
+        for t, found in zip(made, followed, strict=False):
             if found is None or not isinstance(t, torch.Tensor) or t.is_meta or not 0 < t.numel() <= MOST:
                 continue
             if t.dtype not in WITH_VALUES:
@@ -209,15 +205,24 @@ class Extremes:
             if all(near) or (t.dim() and not found.one):
                 self.known[id(t)] = t, t._version, found._replace(exact=found.exact and all(near))
 
+    def followed(self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]) -> list[Range | None]:
+        """The extremes of each tensor that an operator is about to make, as far as they follow a rule.
+
+        Args:
+            fixed: whether a tensor holds values that hang on no length.
+        """
+        return [*self._rule(func, args, kwargs, fixed)]
+
     def _rule(
         self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]
     ) -> Iterator[Range | None]:
-        """The extremes of each tensor that an operator makes, as far as they follow a rule."""
         if func in CHOOSING and not (func is _T.__getitem__ and _whole(args[1])):
             chosen = self._given(CHOOSING[func](args), fixed)
             yield chosen and chosen._replace(exact=chosen.exact and chosen.one)
             return
         name = getattr(func, "__name__", "")
+        if name.startswith("__i") or (name.endswith("_") and name[-2:] != "__"):  # in place
+            name = name.strip("_").removeprefix("i" if name.startswith("__") else "")
         if func in (torch.arange, torch.linspace):
             ends = ends_of(func, args, kwargs)
             yield None if ends is None else Range(*ends)
