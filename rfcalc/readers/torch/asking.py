@@ -199,14 +199,10 @@ def _of_halves(x: Sequence[Any], dim: int = -1) -> bool:
 
 
 def _within_half(rank: int) -> Callable[..., bool]:
-    """Whether the padding of a pool is at most half of its kernel."""
+    """Whether the padding of a pool is at most half of its kernel, however that is dilated (PyTorch 2.13)."""
 
-    def demand(
-        x: Sequence[Any], kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
-    ) -> bool:
-        spread = 1 if type(dilation) is bool else dilation  # an average has none
-        each = [_pair(value, rank) for value in (kernel_size, padding, spread)]
-        return all((k - 1) * d + 1 >= 2 * p for k, p, d in zip(*each, strict=True))
+    def demand(x: Sequence[Any], kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> bool:
+        return all(k >= 2 * p for k, p in zip(_pair(kernel_size, rank), _pair(padding, rank), strict=True))
 
     return demand
 

@@ -201,9 +201,10 @@ class Extremes:
                 continue
             if not t.dtype.is_floating_point:
                 found = _both(lambda n: math.trunc(n) if type(n) is Share else n, found)._replace(exact=found.exact)
-            near = [_near(n, end, t.dtype) for n, end in zip(found, _ends(t), strict=False)]
-            if all(near) or (t.dim() and not found.one):
-                self.known[id(t)] = t, t._version, found._replace(exact=found.exact and all(near))
+            ends = _ends(t)
+            exact = all(_near(n, end, t.dtype) for n, end in zip(found, ends, strict=False))
+            if exact or (t.dim() and _value(found.least) <= ends[0] and ends[1] <= _value(found.largest)):
+                self.known[id(t)] = t, t._version, found._replace(exact=found.exact and exact)
 
     def followed(self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]) -> list[Range | None]:
         """The extremes of each tensor that an operator is about to make, as far as they follow a rule.
@@ -216,7 +217,7 @@ class Extremes:
     def _rule(
         self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]
     ) -> Iterator[Range | None]:
-        if func in CHOOSING and not (func is _T.__getitem__ and _whole(args[1])):
+        if func in CHOOSING and not kwargs and not (func is _T.__getitem__ and _whole(args[1])):
             chosen = self._given(CHOOSING[func](args), fixed)
             yield chosen and chosen._replace(exact=chosen.exact and chosen.one)
             return
@@ -235,7 +236,8 @@ class Extremes:
         if rule is _DIVIDE and kwargs.get("rounding_mode") == "floor":
             rule, kwargs = _FLOOR, {key: value for key, value in kwargs.items() if key != "rounding_mode"}
         bounds = ("min", "max") if rule is _clamp else ()
-        if rule is None or {*kwargs} - {"dtype", "device", *bounds}:
+        along = rule in (_largest, _least) and any(isinstance(v, (int, tuple)) for v in args[1:])  # an axis
+        if rule is None or along or {*kwargs} - {"dtype", "device", *bounds}:
             return
         told = [*args, *(kwargs.get(key) for key in bounds[len(args) - 1 :])]
         given = [None if v is None else self._given(v, fixed) for v in told]
@@ -285,6 +287,9 @@ def _whole(at: Any) -> bool:
     )
 
 
+def _value(number: Any) -> Any:
+    return number.value if type(number) in (Length, Share) else number
+
+
 def _near(number: Any, value: float, dtype: torch.dtype) -> bool:
-    plain = number.value if type(number) in (Length, Share) else number
-    return bool(abs(plain - value) <= (NEAR * max(1, abs(value)) if dtype.is_floating_point else 0))
+    return bool(abs(_value(number) - value) <= (NEAR * max(1, abs(value)) if dtype.is_floating_point else 0))
