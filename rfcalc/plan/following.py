@@ -22,6 +22,7 @@ from rfcalc.plan.aligning import Reading, Unfollowed, aligned, plan
 from rfcalc.plan.alone import alone, lower_half, upper_half, whole
 from rfcalc.plan.asked import Certainty, Check, Code, Lengths, Rule, moved_to, nothing_lost, places_of
 
+OTHERWISE = "what it reads at other sizes follows no rule that is known"
 ENOUGH_ALIKE = 3  # readings, with maps of other sizes, that tell rules where some have other nodes
 
 Path = tuple[Any, ...]
@@ -279,10 +280,10 @@ def _follow(readings: Sequence[Reading], watched: Sequence[Watched]) -> Followin
         if watched and all(layer.row_major for layer in layers) and any(layer != layers[0] for layer in layers):
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
         if len({type(layer) for layer in layers}) > 1:
-            raise Unfollowed(node.name, "the code does something else at other sizes")
+            raise Unfollowed(node.name, OTHERWISE)
         values = [dict(_numbers(layer)) for layer in layers]
         if len({tuple(v) for v in values}) > 1:
-            raise Unfollowed(node.name, "the code does something else at other sizes")
+            raise Unfollowed(node.name, OTHERWISE)
         nodes[position - arity] = node._replace(layer=layers[0])
         found = rules[position] = []
         for path in values[0]:
