@@ -187,7 +187,7 @@ class Code:
             if not strict and any(c.holds != first.holds for c in conditions):
                 continue
             if rule is None:
-                raise Unfollowed(first.where, "what is compared there, by the code or for it, follows no length of a map")
+                raise Unfollowed(first.where, "what is compared there follows no length of a map")
             if rule.positions:
                 at = max(max(rule.positions) + 1, self.arity)
                 found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))

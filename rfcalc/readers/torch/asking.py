@@ -202,7 +202,8 @@ def _within_half(rank: int) -> Callable[..., bool]:
     """Whether the padding of a pool is at most half of its kernel, however that is dilated (PyTorch 2.13)."""
 
     def demand(x: Sequence[Any], kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> bool:
-        return all(k >= 2 * p for k, p in zip(_pair(kernel_size, rank), _pair(padding, rank), strict=True))
+        pairs = zip(_pair(kernel_size, rank), _pair(padding, rank), strict=True)
+        return all(k >= 2 * p for k, p in pairs if type(p) is not int or p)
 
     return demand
 

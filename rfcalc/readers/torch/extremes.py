@@ -253,7 +253,7 @@ class Extremes:
             several = [self._given(v, fixed) for v in value]
             known = [
                 r for r in several if r is not None and Share not in map(type, r)
-            ]  # which is larger would be asked
+            ]  # whose largest one is asked for
             return _joined(known) if known and len(known) == len(several) else None
         if not isinstance(value, torch.Tensor):
             return Range(value, value) if isinstance(value, (int, float)) else None
