@@ -251,9 +251,7 @@ class Extremes:
         """The extremes of what an operator is given."""
         if isinstance(value, (tuple, list)):
             several = [self._given(v, fixed) for v in value]
-            known = [
-                r for r in several if r is not None and Share not in map(type, r)
-            ]  # whose largest one is asked for
+            known = [r for r in several if r is not None and Share not in map(type, r)]  # these are not compared
             return _joined(known) if known and len(known) == len(several) else None
         if not isinstance(value, torch.Tensor):
             return Range(value, value) if isinstance(value, (int, float)) else None
