@@ -402,6 +402,33 @@ def test_what_people_write_around_layers(what: str) -> None:
             assert eval(formula, {}, {"n": n}) in y.shape, n
 
 
+NOT_COMPARED = {
+    "values at positions": lambda net, x, n: torch.zeros(1, 8, 24).index_put(
+        (torch.tensor([0]), torch.arange(8)[:, None], torch.arange(12) * 2), x
+    ),
+    "a product with a vector": lambda net, x, n: x[..., ::2] @ functional.avg_pool1d(x, 2)[0, 0],
+    "a part that is put in": lambda net, x, n: torch.select_scatter(torch.zeros(1, 8, 40), x[:, :, -1], 2, n),
+    "a table by a fraction": lambda net, x, n: (
+        x + functional.interpolate(net.first.weight[None].repeat(1, 2, 2)[:, :8, :14], scale_factor=n / 14)
+    ),
+    "fewer classes than positions": lambda net, x, n: (
+        x * functional.cross_entropy(x[..., None], torch.zeros(1, n // 2 * 2, 1, dtype=torch.long))
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOT_COMPARED)
+def test_what_pytorch_compares_with_data_only_is_not_told(what: str, monkeypatch: Any) -> None:
+    monkeypatch.setitem(WRITTEN, what, NOT_COMPARED[what])
+    with pytest.raises(RfcalcError, match="cannot be told"):
+        rfcalc.sizes(Written(what).eval(), (8, 12))
+
+
+def test_products_that_become_one_number_are_read(monkeypatch: Any) -> None:
+    monkeypatch.setitem(WRITTEN, "one number", lambda net, x, n: x * torch.einsum("i,i->", x[0, 0], x[0, 1]))
+    assert rfcalc.from_torch(Written("one number"), (8, 12)).network.nodes
+
+
 class Halving(nn.Module):
     """It halves a map until little is left: ever more ways."""
 

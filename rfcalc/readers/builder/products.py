@@ -89,6 +89,8 @@ def contracted(
         return contracted(graph, (left[0], right[0]), out, (left[1], right[1]), dims)
     if not any(c in terms[1] and c not in out for c in terms[0]):
         return _elementwise(graph, terms, out, values, dims)
+    if not any(c in out for c in "".join(terms)):
+        raise NotUnderstood("all products become one number")
     if not any(c in out for c in terms[0]):  # a vector comes second
         return contracted(graph, (terms[1], terms[0]), out, (values[1], values[0]), dims)
     before = len(graph.shapes)

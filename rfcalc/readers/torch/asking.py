@@ -82,6 +82,33 @@ FINEST = 64  # part of a length that a map is resized by
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
 INSERTING = frozenset((_T.unsqueeze, torch.unsqueeze))
 NARROWING = frozenset((_T.narrow, torch.narrow))
+# What PyTorch compares with data only.
+_NOT_COMPARED = (
+    "select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter", "put", "put_", "index_reduce",
+    "index_reduce_", "mv", "dot", "vdot", "addmv", "addmv_", "addbmm", "addbmm_", "dist", "index_put", "index_put_",
+)  # fmt: skip
+UNFOLLOWED = frozenset(
+    (
+        torch.linalg.multi_dot,
+        torch.linalg.vecdot,
+        torch.chain_matmul,
+        *(getattr(owner, n) for owner in (_T, torch) for n in _NOT_COMPARED if hasattr(owner, n)),
+    )
+)
+PRODUCTS = frozenset((_T.matmul, torch.matmul, _T.__matmul__, _T.__rmatmul__, torch.inner, _T.inner))  # of vectors, too
+
+
+def compared(func: Any, args: Any) -> bool:
+    """Whether PyTorch compares the shapes of what a function is given without data, too."""
+    if func in PRODUCTS:
+        return all(t.dim() > 1 for t in args[:2] if isinstance(t, torch.Tensor))
+    if func is _T.__setitem__:
+        at = args[1] if isinstance(args[1], tuple) else (args[1],)
+        listed = any(isinstance(i, (list, torch.Tensor)) for i in at)
+        return not (listed and isinstance(args[2], torch.Tensor) and args[2].dim())
+    return func not in UNFOLLOWED
+
+
 DRAWING = frozenset((_T.multinomial, torch.multinomial))
 FILLING = frozenset((_T.masked_scatter, torch.masked_scatter, _T.masked_scatter_))
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor

@@ -39,6 +39,7 @@ from rfcalc.readers.torch.asking import (
     Sizes,
     by_lengths,
     by_values,
+    compared,
     cut_axes,
     cut_out,
     indexed,
@@ -110,7 +111,8 @@ class Disguise(TorchFunctionMode):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
-        if func in UNTOLD or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
+        unfollowed = not compared(func, args)
+        if unfollowed or func in UNTOLD or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
             self.sizes_asked = True  # what a part must have; how a tensor lies in memory
         if self.watched is None:
             return self._called(func, run, kwargs)
@@ -131,8 +133,13 @@ class Disguise(TorchFunctionMode):
         with suppress(AttributeError, IndexError, TypeError, ValueError):  # called in a form that PyTorch refuses
             if (demands := DEMANDING.get(func)) is not None and self._varies(args[0]):
                 met = demands(self.lengths(args[0]), *args[1:], **kwargs or {})
-            if (computing := GIVING.get(func)) is not None and self._varies(args[0]):
+            if (computing := GIVING.get(func)) is not None and (func is F.interpolate or self._varies(args[0])):
                 self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
+        if func in LOSSES:
+            met = self._same_places(*args[:2], **kwargs or {}) and met
+        if unfollowed:
+            for length in made_in([args, kwargs or {}, *map(self.lengths, tensors((args, kwargs)))]):
+                lose(length.made)
         lengths: Any = self._cut(func, args)
         given = [*made_in((*told, kwargs) if lengths is None else (*positions(args[1]), *lengths))]
         self._gives(given)
@@ -200,6 +207,13 @@ class Disguise(TorchFunctionMode):
                 raise RuntimeError(f"{wrong.what}: {wrong.why}")
         if not met:
             raise RuntimeError("it is given other sizes than it takes")
+
+    def _same_places(self, x: Any, target: Any = None, **_: Any) -> bool:
+        """Whether a loss has a class for each position."""
+        if not isinstance(target, torch.Tensor) or target.dim() != x.dim() - 1 or x.dim() < 3:
+            return True
+        places = zip(self.lengths(x)[2:], self.lengths(target)[1:], strict=True)
+        return all(a is b or bool(a == b) for a, b in places)
 
     def goes_on(self) -> None:
         """Note why a call was refused, where the code goes on behind it."""

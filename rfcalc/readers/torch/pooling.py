@@ -67,16 +67,14 @@ def max_unpool(call: OperatorCall) -> Value:
     graph = call.graph
     found = graph.pooled.get(id(call["indices"]))
     if found is None:
-        raise NotUnderstood("its indices are not those that a max pooling gave")
+        raise _unknown("its indices are not those that a max pooling gave")
     pooled, layer, rank = found
     lead, size = pooled.dims[:-rank], pooled.dims[-rank:]
     asked = _asked(call, size)
     if asked is None or _but_ones(call.dims) != _but_ones((*lead, *asked)):
         told = "x".join(map(str, size))
         why = f"its size is not that of the map that was pooled ({told}), where the indices mean positions"
-        if (watched := watching()) is not None and watched.sized:
-            raise UnknownSize("values say whether it runs", why=why)
-        raise NotUnderstood(why)
+        raise _unknown(why)
     x = call.x
     windows = (*lead, *layer.geometry.lengths(size))
     if x.dims != windows:
@@ -92,6 +90,12 @@ def max_unpool(call: OperatorCall) -> Value:
     elif more < 0:
         made = sliced(graph, made, len(lead), 0, asked[0])
     return made if made.dims == call.dims else regrouped(graph, made, call.dims, batch_after(made, call.dims))
+
+
+def _unknown(why: str) -> Exception:
+    """Of what values say whether it runs: where sizes are asked for, nothing is told."""
+    sized = (watched := watching()) is not None and watched.sized
+    return UnknownSize("values say whether it runs", why=why) if sized else NotUnderstood(why)
 
 
 def _asked(call: OperatorCall, size: tuple[int, ...]) -> tuple[int, ...] | None:

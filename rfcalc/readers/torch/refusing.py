@@ -92,7 +92,8 @@ def _by_statements(error: BaseException | None, outer: BaseException | None) -> 
 
 
 def _place(error: BaseException) -> str:
-    *_, (code, line) = [f for f in _frames(error.__traceback__) if not f[0].co_filename.startswith(_OURS)]
+    frames = [*_frames(error.__traceback__)]
+    code, line = ([f for f in frames if not f[0].co_filename.startswith(_OURS)] or frames)[-1]
     return f"{Path(code.co_filename).name}, line {line}"
 
 

@@ -25,7 +25,7 @@ def cannot_run(step: Operation, written: Container[int]) -> RfcalcError | None:
     """
     name = step.name.rstrip("_")
     if name in _PICKING:
-        return _flags(step) or _positions(step, written)
+        return _targets(step) or _flags(step) or _positions(step, written)
     check = _CHECKS.get(name)
     return None if check is None else check(step)
 
@@ -98,6 +98,17 @@ def _filled(step: Operation) -> RfcalcError | None:
     if count is None or count <= there:
         return None
     return _inside(step, f"it fills in {plural(count, 'value')}", f"there are {there}")
+
+
+def _targets(step: Operation) -> RfcalcError | None:
+    """Classes of a loss for other positions than there are."""
+    if step.name not in _LOSSES:
+        return None
+    x, target = step.args["self"], step.args["target"]
+    if target.dim() != x.dim() - 1 or tuple(target.shape[1:]) == tuple(x.shape[2:]):
+        return None
+    told = ("x".join(map(str, dims)) for dims in (target.shape[1:], x.shape[2:]))
+    return RfcalcError("its classes are those of {} positions, and there are {}".format(*told))
 
 
 def _flags(step: Operation) -> RfcalcError | None:
