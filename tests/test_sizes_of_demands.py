@@ -280,6 +280,7 @@ def grid_pool(x: Any, cells: int = 4) -> Any:
 
 
 POOLED = {
+    "halves behind a transform": lambda x: functional.glu(torch.fft.irfft(torch.fft.rfft(x, dim=2), dim=2), 2),
     "a grid": grid_pool,
     "averages, rounded up": lambda x: functional.avg_pool2d(
         x, (-(-x.shape[2] // 5), 1), None, ((-(-x.shape[2] // 5) * 5 - x.shape[2]) // 2, 0), True
@@ -402,10 +403,14 @@ def test_what_people_write_around_layers(what: str) -> None:
             assert eval(formula, {}, {"n": n}) in y.shape, n
 
 
+def put_apart(net: Any, x: Any, n: int) -> Any:
+    y = torch.zeros(1, 8, 24)
+    y[:, :, 2 * torch.arange(12)] = x
+    return y
+
+
 NOT_COMPARED = {
-    "values at positions": lambda net, x, n: torch.zeros(1, 8, 24).index_put(
-        (torch.tensor([0]), torch.arange(8)[:, None], torch.arange(12) * 2), x
-    ),
+    "values at positions": put_apart,
     "a product with a vector": lambda net, x, n: x[..., ::2] @ functional.avg_pool1d(x, 2)[0, 0],
     "a part that is put in": lambda net, x, n: torch.select_scatter(torch.zeros(1, 8, 40), x[:, :, -1], 2, n),
     "a table by a fraction": lambda net, x, n: (
@@ -422,6 +427,24 @@ def test_what_pytorch_compares_with_data_only_is_not_told(what: str, monkeypatch
     monkeypatch.setitem(WRITTEN, what, NOT_COMPARED[what])
     with pytest.raises(RfcalcError, match="cannot be told"):
         rfcalc.sizes(Written(what).eval(), (8, 12))
+
+
+def test_values_are_as_many_as_the_positions_where_they_are_put() -> None:
+    for n, positions in ((12, 12), (1, 12), (12, 1)):
+        rfcalc.from_torch(Puts(positions), (3, n))
+    with pytest.raises(RfcalcError, match="puts 3x13 values at 1x3x12 positions"):
+        rfcalc.from_torch(Puts(12), (3, 13))
+
+
+class Puts(nn.Module):
+    def __init__(self, positions: int) -> None:
+        super().__init__()
+        self.positions = positions
+
+    def forward(self, x: Any) -> Any:
+        y = torch.zeros(1, 3, 24)
+        y[:, :, 2 * torch.arange(self.positions)] = x if self.positions > 1 else x.mean(-1, keepdim=True)
+        return y
 
 
 def test_products_that_become_one_number_are_read(monkeypatch: Any) -> None:

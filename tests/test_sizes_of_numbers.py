@@ -37,6 +37,18 @@ class Resized(Base):
         return F.interpolate(z, scale_factor=(y.shape[2] / z.shape[2], 2.0))
 
 
+class WeighedAlike(Base):
+    """The same of a table of one value."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return F.max_pool2d(y, 2) if (torch.ones(4) * (y.shape[2] / 2))[3].item() > 14 else y
+
+
+def test_a_table_of_one_value_that_is_made_of_a_fraction_is_followed() -> None:
+    against_torch(WeighedAlike(), (3, 24, 24), range(1, 60))
+
+
 @pytest.mark.parametrize("kind", [Weighed, Resized])
 def test_what_is_made_of_floats_of_lengths_is_noted(kind: Any) -> None:
     with pytest.raises(RfcalcError, match="is not followed"):

@@ -16,8 +16,11 @@ from rfcalc.plan.classes import Range
 from rfcalc.plan.sizes_of_ways import Way, parted, turns
 from rfcalc.plan.solving import Part
 from rfcalc.readers.guards import raised
+from rfcalc.readers.rereading import brief
 
 LARGE = 700
+NEARBY = 512  # up to which new ways are looked for
+DOUBLED = 4  # times
 MANY = 1 << 20
 SEVERAL = 4  # sizes that are refused alike
 MOST_EMPTIED = 24  # sizes at which nothing is left
@@ -54,26 +57,44 @@ def ends(known: Reading | RfcalcError, asked: Watched) -> str:
     return asked.refusal[-1].where if asked.refusal else "why is not known"
 
 
-def same_outputs(network: Network, shapes: Sequence[Shape], other: Reading) -> bool:
-    """Whether a reading gives back the same maps; where a map has one position, it may lie before or behind the items,
-    of which there is one, too."""
-    mine, theirs = _outputs(network, shapes), _outputs(other.network, other.shapes)
-    alike = (a == b or (1, *a) == b or a == (1, *b) for a, b in zip(mine, theirs, strict=False))
-    return len(mine) == len(theirs) and all(alike)
+def difference(network: Network, told: Any, read: Reading | RfcalcError, at: Shape) -> str:
+    """What a reading does that was not told of it; empty where it gives back the same maps. Where a map has one
+    position, it may lie before or behind the items, of which there is one, too.
+
+    Args:
+        told: the shapes of the network's maps, or the error that refuses them.
+    """
+    mine = None if isinstance(told, RfcalcError) else _outputs(network, told)
+    theirs = None if isinstance(read, RfcalcError) else _outputs(read.network, read.shapes)
+    pairs = zip(mine or [], theirs or [], strict=False)
+    if len(mine or []) == len(theirs or []) and all(a == b or (1, *a) == b or a == (1, *b) for a, b in pairs):
+        return ""
+    said = told.what if mine is None else _dims_told(mine)
+    does = brief(read) if isinstance(read, RfcalcError) else _dims_told(theirs or [])
+    return "" if said == does else f"at {at} its layers as they were read say: {said}; it does: {does}"
 
 
 def _outputs(network: Network, shapes: Sequence[Shape]) -> list[tuple[Any, ...]]:
     return [shapes[network.position(name)].dims for name in network.outputs]
 
 
-def outputs_told(network: Network, shapes: Sequence[Shape]) -> str:
-    """The extents of a network's outputs in words."""
-    return ", ".join(["x".join(map(str, dims)) for dims in _outputs(network, shapes)])
+def _dims_told(outputs: Sequence[tuple[Any, ...]]) -> str:
+    """The extents of maps in words."""
+    return ", ".join(["x".join(map(str, dims)) for dims in outputs])
 
 
 def holds(part: Part, n: int) -> bool:
     t, rest = divmod(n - part.rest, part.modulus)
     return not rest and t >= part.values.first and (part.values.last is None or t <= part.values.last)
+
+
+def ever_more(least: int, doubled: set[int]) -> bool:
+    """Whether sizes doubled several times with new ways each time, so that others are expected behind them.
+
+    Args:
+        doubled: the powers of 2 between which ways began.
+    """
+    return least > NEARBY and all(least.bit_length() - i in doubled for i in range(DOUBLED))
 
 
 def size_at(part: Part, t: int) -> int:

@@ -28,12 +28,12 @@ from rfcalc.readers.parts import (
     FURTHER,
     Left,
     around,
+    difference,
     ends,
+    ever_more,
     holds,
-    outputs_told,
     ran,
     refused_there,
-    same_outputs,
     size_at,
     spread_of,
     unending,
@@ -52,8 +52,6 @@ CONFIRMED = {Certainty.OWN: 2, Certainty.EQUAL: 3, Certainty.INFERRED: 3}  # fur
 MOST_WEIGHED = 24  # sizes, of which the one is read that tells most
 MOST_UNREAD = 6  # classes of sizes of a way, none of which was read, one of each of which is
 MOST_FAR = 8192  # a size that takes a way of its own
-NEARBY = 512  # up to which new ways are looked for
-DOUBLED = 4  # times that sizes double, with new ways each time, behind which others are expected
 COMPARED = 2048  # sizes below it are compared between axes
 MULTIPLES = (4, 1, 6)  # of half of the size of the inputs: views that are no rules of lengths may take these
 
@@ -139,8 +137,7 @@ class Ways:
             least = min([size_at(part, part.values.first) for part, *_ in self.left if holds(part, n)])
             if least > self.size:
                 doubled.add(least.bit_length())
-            ever = least > NEARBY and all(least.bit_length() - i in doubled for i in range(DOUBLED))
-            if ever or least > MOST_FAR:
+            if least > MOST_FAR or ever_more(least, doubled):
                 raise untold(self.what, f"it takes ever more ways at larger sizes, another one at {least:,} still")
             found.append(self._refusing(n) if isinstance(self.read(n), RfcalcError) else self._next(n))
         return found
@@ -472,13 +469,7 @@ class Ways:
             return "" if alike else f"{self.inputs(n)[0]} is not refused as it is told: {brief(refused)}"
         if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
             return ""
-        network = following.network
-        if isinstance(told, list) and isinstance(read, Reading) and same_outputs(network, told, read):
-            return ""
-        said = told.what if isinstance(told, RfcalcError) else outputs_told(network, told)
-        does = brief(read) if isinstance(read, RfcalcError) else outputs_told(read.network, read.shapes)
-        at = self.inputs(n)[0]
-        return "" if said == does else f"at {at} its layers as they were read say: {said}; it does: {does}"
+        return difference(following.network, told, read, self.inputs(n)[0])
 
     def _confirming(self, group: Sequence[int], taking: Sequence[Class]) -> list[int]:
         """Sizes that take the way of a group by what was told, to be confirmed: the least, the greatest, one between;

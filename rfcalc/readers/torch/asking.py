@@ -122,7 +122,6 @@ BY_AXIS = frozenset((_T.narrow, torch.narrow, _T.select, torch.select, _T.unfold
 FITTING = BY_INDEX | BY_AXIS | PICKING | LOSSES | {
     _T.take, torch.take, _T.take_along_dim, torch.take_along_dim, F.embedding, F.embedding_bag, F.one_hot, _T.split,
     torch.split, _T.split_with_sizes, _T.tensor_split, torch.tensor_split, _T.as_strided, torch.as_strided,
-    _T.index_put, _T.index_put_,
 }  # fmt: skip  # what refuses positions that a table does not have
 STRIDED = frozenset((_T.view, _T.view_as))  # what asks how a tensor lies in memory
 FLATTENS = frozenset((_T.flatten, torch.flatten))
@@ -146,9 +145,9 @@ def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, t
         if type(dim) is int and isinstance(index, torch.Tensor):
             yield index, table, dim, 0
         return
-    if func not in (*PICKING, _T.index_put, _T.index_put_):
+    if func not in PICKING:
         return
-    at = given[0] if isinstance(given[0], (tuple, list)) else (given[0],)
+    at = given[0] if isinstance(given[0], tuple) else (given[0],)
     consumed = sum(_axes_of(i) for i in at)
     axis = 0
     for i in at:

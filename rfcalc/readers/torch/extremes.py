@@ -250,9 +250,9 @@ class Extremes:
     def _given(self, value: Any, fixed: Callable[[Any], bool]) -> Range | None:
         """The extremes of what an operator is given."""
         if isinstance(value, (tuple, list)):
-            several = [self._given(v, fixed) for v in value]
-            known = [r for r in several if r is not None and Share not in map(type, r)]  # these are not compared
-            return _joined(known) if known and len(known) == len(several) else None
+            several = [r for v in value if (r := self._given(v, fixed)) is not None]
+            fractions = len(several) > 1 and any(Share in map(type, r) for r in several)  # which are not compared
+            return _joined(several) if several and len(several) == len(value) and not fractions else None
         if not isinstance(value, torch.Tensor):
             return Range(value, value) if isinstance(value, (int, float)) else None
         if (found := self.within(value)) is not None:

@@ -8,6 +8,7 @@ Figures of what cannot run would be wrong, so these are compared here.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ def cannot_run(step: Operation, written: Container[int]) -> RfcalcError | None:
     """
     name = step.name.rstrip("_")
     if name in _PICKING:
-        return _targets(step) or _flags(step) or _positions(step, written)
+        return _targets(step) or _flags(step) or _positions(step, written) or _values(step)
     check = _CHECKS.get(name)
     return None if check is None else check(step)
 
@@ -123,6 +124,25 @@ def _flags(step: Operation) -> RfcalcError | None:
             return RfcalcError(f"it picks by {here} flags", why=f"there are {there} positions from axis {axis} on")
         axis += count
     return None
+
+
+def _values(step: Operation) -> RfcalcError | None:
+    """Values that do not go to the positions where they are put."""
+    if step.name.rstrip("_") != "index_put":
+        return None
+    x, at, values = (step.args[name] for name in ("self", "indices", "values"))
+    if any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in at):
+        return None
+    listed = [axis for axis, i in enumerate(at) if i is not None]
+    places = tuple(torch.broadcast_shapes(*[at[axis].shape for axis in listed]))  # type: ignore[no-untyped-call]
+    left = [n for axis, n in enumerate(x.shape) if axis not in listed]
+    first = listed[0] if listed == list(range(listed[0], listed[-1] + 1)) else 0  # where they stand together
+    theirs = (*left[:first], *places, *left[first:])
+    mine = tuple(values.shape)[::-1]
+    if all(m in (1, n) for n, m in zip_longest(theirs[::-1], mine, fillvalue=1)):
+        return None
+    told = ("x".join(map(str, dims)) for dims in (values.shape, theirs))
+    return RfcalcError("it puts {} values at {} positions".format(*told), why="they must be as many, or 1")
 
 
 def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
