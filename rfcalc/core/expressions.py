@@ -49,10 +49,11 @@ class Given(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """What code made something else of than a whole number, and where."""
+    """What code made something else of than a whole number, where, and why it is not followed, if that is known."""
 
     where: str
     made: Value
+    why: str = ""
 
 
 def atoms(made: Value) -> Iterator[Asked]:

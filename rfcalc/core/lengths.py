@@ -414,10 +414,10 @@ def _lose(value: Any, *parts: Any) -> Any:
     return value
 
 
-def lose(made: Value) -> None:
+def lose(made: Value, why: str = "") -> None:
     """Note that code asks for something that is made of lengths in a way that is not followed."""
     if (watched := watching()) is not None and made is not None:
-        watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None)))
+        watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None), why))
 
 
 def _losing(kind: type, base: type, name: str) -> None:

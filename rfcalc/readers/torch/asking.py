@@ -112,26 +112,43 @@ def compared(func: Any, args: Any) -> bool:
 DRAWING = frozenset((_T.multinomial, torch.multinomial))
 FILLING = frozenset((_T.masked_scatter, torch.masked_scatter, _T.masked_scatter_))
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
-BY_INDEX = frozenset((
-    _T.index_select, torch.index_select, _T.gather, torch.gather, _T.scatter, torch.scatter, _T.scatter_,
-    _T.index_add, torch.index_add, _T.index_add_, _T.index_copy, torch.index_copy, _T.index_copy_, _T.index_fill,
-    torch.index_fill, _T.index_fill_,
-))  # fmt: skip  # of a tensor, an axis, positions
+BY_INDEX = frozenset(  # of a tensor, an axis, positions
+    getattr(owner, name + end)
+    for owner in (_T, torch)
+    for name in (
+        *("index_select", "index_add", "index_copy", "index_fill", "index_reduce"),
+        *("gather", "scatter", "scatter_add", "scatter_reduce"),
+    )
+    for end in ("", "_")
+    if hasattr(owner, name + end)
+)
+FLAT = frozenset((_T.take, torch.take))
+ALONG = frozenset((_T.take_along_dim, torch.take_along_dim))
 LOSSES = frozenset((F.cross_entropy, F.nll_loss))  # of what is counted for each class, the classes
 BY_AXIS = frozenset((_T.narrow, torch.narrow, _T.select, torch.select, _T.unfold))
-FITTING = BY_INDEX | BY_AXIS | PICKING | LOSSES | {
-    _T.take, torch.take, _T.take_along_dim, torch.take_along_dim, F.embedding, F.embedding_bag, F.one_hot, _T.split,
-    torch.split, _T.split_with_sizes, _T.tensor_split, torch.tensor_split, _T.as_strided, torch.as_strided,
+FITTING = BY_INDEX | BY_AXIS | PICKING | LOSSES | FLAT | ALONG | {
+    F.embedding, F.embedding_bag, F.one_hot, _T.split, torch.split, _T.split_with_sizes, _T.tensor_split,
+    torch.tensor_split, _T.as_strided, torch.as_strided,
 }  # fmt: skip  # what refuses positions that a table does not have
 STRIDED = frozenset((_T.view, _T.view_as))  # what asks how a tensor lies in memory
 FLATTENS = frozenset((_T.flatten, torch.flatten))
 VIEWS = frozenset((_T.view, _T.reshape, torch.reshape, *FLATTENS))
 
 
-def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, int]]:
-    """The positions that an operator is given as values, what it picks from, the axis, and from where they count: -1
-    where negative ones count from the end, else 0."""
+def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, Any, int | None, int]]:
+    """The positions that an operator is given as values, what it picks from (or how many there are), the axis (None
+    where all are laid out flat), and from where they count: -1 where negative ones count from the end, else 0."""
     table, *given = args
+    if func is F.one_hot:
+        classes = (*given, kwargs.get("num_classes"))[0]
+        if isinstance(classes, int) and (type(classes) is not int or classes > 0):
+            yield table, classes, None, 0
+        return
+    if func in FLAT or func in ALONG:
+        index, axis = (*given, *(kwargs[name] for name in ("index", "indices", "dim") if name in kwargs), None)[:2]
+        if isinstance(index, torch.Tensor):
+            yield index, table, axis, -(func in FLAT)
+        return
     if func in LOSSES and given and isinstance(given[0], torch.Tensor) and not given[0].is_floating_point():
         yield given[0], table, min(1, table.dim() - 1), 0
         return

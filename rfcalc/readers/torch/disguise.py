@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Condition, Expression, Given, Length, Share, lose, watching
+from rfcalc.core.lengths import Asked, Condition, Expression, Given, Length, Share, lose, made_of, plain, watching
 from rfcalc.core.noticed import caller, noticed
 from rfcalc.core.plainly import beyond, larger, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
@@ -51,7 +51,7 @@ from rfcalc.readers.torch.asking import (
     positions,
 )
 from rfcalc.readers.torch.extremes import Extremes
-from rfcalc.readers.torch.higher_order import plain
+from rfcalc.readers.torch.higher_order import plain as undone
 from rfcalc.readers.torch.recorder import Operation, Recorder, memory_of, tensors
 from rfcalc.readers.torch.shaping import shaped
 from rfcalc.readers.torch.special import SPECIAL
@@ -112,6 +112,8 @@ class Disguise(TorchFunctionMode):
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
         unfollowed = not compared(func, args)
+        if func in FITTING and any(self.blank(i) for i, *_ in indexed(func, args, kwargs or {})):
+            self.sizes_asked = True  # whether positions that values say lie in a table
         if unfollowed or func in UNTOLD or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
             self.sizes_asked = True  # what a part must have; how a tensor lies in memory
         if self.watched is None:
@@ -152,7 +154,7 @@ class Disguise(TorchFunctionMode):
             noticed(caller(("rfcalc.", "torch.")), "int")
         if any(type(n) is int for n in given):
             lose(hanging)
-        if hanging is not None and func in FITTING and lengths is None:
+        if func in FITTING and lengths is None and (hanging is not None or self.extremes.known):
             met = self._fits(func, args, kwargs or {}, hanging) and met
         self.unmet, self.refused = [] if met else self.watched.conditions[asked:], None
         if hanging is not None and (asks or by_values(func, args, kwargs or {}, self._hangs)):
@@ -165,7 +167,8 @@ class Disguise(TorchFunctionMode):
                 lengths = shaped(func, args, kwargs or {}, self._known)
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
         called, named = args, kwargs or {}
-        followed = self.extremes.followed(func, called, named, self._fixed) if hanging is not None else []
+        known = hanging is not None or self.extremes.concern(func, called)
+        followed = self.extremes.followed(func, called, named, self._fixed, self.lengths) if known else []
         args, kwargs = numbers(tuple(run)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
@@ -181,8 +184,8 @@ class Disguise(TorchFunctionMode):
             self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
+        self.extremes.made(followed, out)
         if hanging is not None:
-            self.extremes.made(followed, out)
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             if func is _T.__setitem__ and not self.blank(args[0]):
                 self.watched.hanging[memory_of(args[0])] = args[0], hanging
@@ -308,27 +311,46 @@ class Disguise(TorchFunctionMode):
         an operator does not pick by values, that lengths are no larger than a table."""
         indices = [*indexed(func, args, kwargs)]
         for index, table, axis, least in indices:
+            if self.blank(index):
+                self._may_fit(index, table, axis, least)
             if self.blank(index) or self._hangs(index) is None:
                 continue
-            ends, counts = self.extremes.within(index), self.lengths(table) if func in LOSSES else self._known(table)
-            if ends is None or (counts is None and not self.blank(table)):
+            of_map = self.blank(table) and func not in LOSSES
+            ends, count = self.extremes.within(index), None if of_map else self._places(table, axis)
+            if ends is None or (count is None and not of_map):
                 lose(hanging)
                 return True
-            behind = [ends.least + counts[axis]] if counts is not None and ends.least < 0 else []  # from the end
+            behind = [ends.least + count] if count is not None and ends.least < 0 else []  # from the end
             self._gives([math.prod(self._known(index) or ()), *ends[:2], *behind])
-            least = least and -counts[axis] if counts is not None else 0
-            inside = counts is None or (ends.largest < counts[axis] and ends.least >= least)
-            if not (inside and (ends.exact or counts is not None)):  # of a map a layer asks it
+            least = least and -count if count is not None else 0
+            inside = count is None or (ends.largest < count and ends.least >= least)
+            if not (inside and (ends.exact or count is not None)):  # of a map a layer asks it
                 if ends.exact:
                     return False
                 lose(hanging)
-        if indices or any(self.blank(t) for t in tensors(args)):
+        if indices or hanging is None or any(self.blank(t) for t in tensors(args)):
             return True
         known = {length.made: length for length in parts_of(hanging)}
         most = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
-        most |= dict.fromkeys(n for n in args[1:2] if func is F.one_hot and type(n) is int and n > 0)
         _ = all(length <= n for n in most for length in known.values())  # no more is asked behind what does not fit
         return True
+
+    def _places(self, table: Any, axis: int | None) -> Any:
+        """How many positions a table has along an axis, or in all; None where that is not known."""
+        if not isinstance(table, torch.Tensor):
+            return table
+        lengths = self.lengths(table) if self.blank(table) else self._known(table)
+        return lengths and (math.prod(lengths) if axis is None else lengths[axis])
+
+    def _may_fit(self, index: torch.Tensor, table: Any, axis: int | None, least: int) -> None:
+        """Lose what is picked by positions that values say, where some of these would not lie in the table."""
+        ends = self.extremes.within(index)
+        if ends is None:
+            return
+        count = self._places(table, axis)
+        if count is not None and not (ends.largest < count and ends.least >= (least and -count)):
+            behind = f"whether positions that values say lie in a table of {plain(count)} is not known"
+            lose(Expression("lost", *map(made_of, ends[:2])), behind)
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = SPECIAL.get(func)
@@ -336,7 +358,7 @@ class Disguise(TorchFunctionMode):
             return special(self, func, args, kwargs or {})
         if isinstance(func, HigherOrderOperator):
             self.sizes_asked = True
-            return plain(self.blank, func, args, kwargs or {})
+            return undone(self.blank, func, args, kwargs or {})
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)

@@ -1,154 +1,46 @@
 """The least and the largest number of tensors that code computes of lengths: ``torch.arange(n)[:, None] + n - 1``.
 
 A tensor of one value is a number that code may go on with (``torch.ceil(frames).to(torch.int64) - 1``); one of several
-holds positions that it picks, which a table must have.
+holds positions that it picks, which a table must have. Of positions that values of the input say, which are not there
+(``x.argmax(-1)``), it is known between which numbers they lie.
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.utils._python_dispatch import _disable_current_modes
 
 from rfcalc.core.lengths import Length, Share
-from rfcalc.core.plainly import larger, smaller
-from rfcalc.readers.torch.asking import MAKING, PICKING, VIEWS, ends_of
+from rfcalc.readers.torch.asking import MAKING, PICKING, PIECES, VIEWS, ends_of
+from rfcalc.readers.torch.ranges import (
+    DIVIDE,
+    FLOOR,
+    RULES,
+    Range,
+    clamp,
+    joined,
+    largest_of,
+    least_of,
+    of_both,
+    whole_number,
+)
 
 _T: Any = torch.Tensor
 NEAR = 1e-5  # of single precision
 MOST = 1 << 24  # values of which the extremes are looked up
 COUNTED = frozenset((F.pad, F.interpolate, _T.expand, _T.repeat, *PICKING, *VIEWS, *MAKING))  # what takes whole numbers
 WITH_VALUES = (torch.bool, torch.int32, torch.int64, torch.float32, torch.float64)
-
-
-class Range(NamedTuple):
-    """The least and the largest of several numbers; where they are not exact, none lies beyond them."""
-
-    least: Any
-    largest: Any
-    exact: bool = True
-
-    @property
-    def one(self) -> bool:
-        return self.least is self.largest
-
-
-Rule = Callable[..., "Range | None"]
-
-
-def _of_each(function: Callable[[Any], Any]) -> Rule:
-    """What keeps the order of numbers."""
-    return lambda x, *_: _both(function, x)
-
-
-def _both(function: Callable[..., Any], *given: Range) -> Range:
-    least = function(*[r.least for r in given])
-    return Range(least, least if all(r.one for r in given) else function(*[r.largest for r in given]))
-
-
-def _of_one(function: Callable[..., Any]) -> Rule:
-    """What is followed of single numbers only."""
-    return lambda *given: _both(function, *given) if all(r.one for r in given) else None
-
-
-def _add(x: Range, y: Range) -> Range:
-    return _both(operator.add, x, y)
-
-
-def _negative(x: Range) -> Range:
-    return Range(least := -x.largest, least if x.one else -x.least)
-
-
-def _sub(x: Range, y: Range) -> Range:
-    if x.one and y.one:
-        return _both(operator.sub, x, y)
-    return Range(x.least - y.largest, x.largest - y.least)
-
-
-def _mul(x: Range, y: Range) -> Range | None:
-    if x.one and y.one:
-        return _both(operator.mul, x, y)
-    if y.one:
-        x, y = y, x
-    if x.one:
-        ends = x.least * y.least, x.least * y.largest
-        return Range(*ends) if x.least >= 0 else Range(*ends[::-1])
-    return _both(operator.mul, x, y) if x.least >= 0 and y.least >= 0 else None
-
-
-def _divided(how: Callable[[Any, Any], Any]) -> Rule:
-    def divide(x: Range, y: Range) -> Range | None:
-        return _both(how, x, y) if y.one and (x.one or y.least > 0) else None
-
-    return divide
-
-
-def _remainder(x: Range, y: Range) -> Range | None:
-    if x.one and y.one:
-        return _both(operator.mod, x, y)
-    if not y.one:
-        return None
-    return x if x.least >= 0 and x.largest < y.least else Range(0, y.least - 1)
-
-
-def _higher(a: Any, b: Any) -> Any:
-    """The larger of two; it is asked which one, as other numbers are taken there."""
-    return a if a >= b else b
-
-
-def _lower(a: Any, b: Any) -> Any:
-    return a if a <= b else b
-
-
-def _absolute(x: Range) -> Range:
-    if x.least >= 0:
-        return x
-    return _negative(x) if x.largest <= 0 else Range(0, larger(-x.least, x.largest))
-
-
-def _clamp(x: Range, least: Range | None = None, largest: Range | None = None) -> Range:
-    if least is not None:
-        x = _both(_higher, x, least)
-    return x if largest is None else _both(_lower, x, largest)
-
-
-def _largest(x: Range, y: Range | None = None) -> Range:
-    return Range(x.largest, x.largest) if y is None else _both(_higher, x, y)
-
-
-def _least(x: Range, y: Range | None = None) -> Range:
-    return Range(x.least, x.least) if y is None else _both(_lower, x, y)
-
-
-def _back(rule: Rule) -> Rule:
-    return lambda x, y: rule(y, x)
-
-
-_DIVIDE, _FLOOR = _divided(operator.truediv), _divided(operator.floordiv)
-_RULES: dict[str, Rule] = {
-    **dict.fromkeys(("add", "__radd__"), _add), **dict.fromkeys(("mul", "__rmul__"), _mul), "sub": _sub,
-    **dict.fromkeys(("rsub", "__rsub__"), _back(_sub)), **dict.fromkeys(("div", "true_divide"), _DIVIDE),
-    **dict.fromkeys(("__rdiv__", "__rtruediv__"), _back(_DIVIDE)),
-    **dict.fromkeys(("floor_divide", "__floordiv__"), _FLOOR),
-    "__rfloordiv__": _back(_FLOOR), **dict.fromkeys(("remainder", "__mod__"), _remainder), "neg": _negative,
-    "abs": _absolute, "__abs__": _absolute, "clamp": _clamp, "clip": _clamp,
-    "clamp_min": _clamp, "clamp_max": lambda x, y: _clamp(x, None, y),
-    **{name: _of_each(how) for name, how in (
-        ("ceil", math.ceil), ("floor", math.floor), ("trunc", math.trunc), ("round", round),
-    )},
-    **dict.fromkeys(("maximum", "max", "amax"), _largest), **dict.fromkeys(("minimum", "min", "amin"), _least),
-    **{name: _of_one(getattr(operator, name)) for name in ("lt", "le", "gt", "ge", "eq", "ne")},
-}  # fmt: skip
 _KEPT = frozenset((
     "to", "long", "int", "float", "double", "clone", "detach", "tensor", "as_tensor", "contiguous", "type_as", "cpu",
     "view", "reshape", "flatten", "ravel", "unflatten", "unsqueeze", "squeeze", "expand", "expand_as", "repeat", "tile",
     "broadcast_to", "permute", "transpose", "swapaxes", "movedim", "t", "flip", "roll", "meshgrid", "stack", "cat",
-    "concat", "concatenate",
+    "concat", "concatenate", *PIECES,
 ))  # fmt: skip  # the same numbers, in other places or of another type
 PARTS = (_T.__getitem__, _T.index_select, torch.index_select, _T.narrow, torch.narrow, _T.select, torch.select)
 # What picks some of the numbers that it is given: these.
@@ -161,6 +53,16 @@ CHOOSING: dict[Any, Callable[[Any], Sequence[Any]]] = {
     **dict.fromkeys((_T.narrow, torch.narrow, _T.select, torch.select), lambda args: args[:1]),
     F.embedding: lambda args: args[1:2],
 }
+
+
+_POSITIONS = frozenset(("argmax", "argmin", "argsort"))
+_WITH_POSITIONS = frozenset(  # values and positions along an axis
+    ("topk", "sort", "kthvalue", "mode", "median", "nanmedian", "max", "min", "cummax", "cummin")
+)
+_POOLS = frozenset(f"{kind}max_pool{rank}d_with_indices" for kind in ("", "adaptive_") for rank in (1, 2, 3))
+_SUMS = frozenset(("sum", "cumsum", "count_nonzero"))
+_DRAWN = frozenset(("randperm", "randint", "multinomial", "searchsorted", "bucketize"))
+SAYING = _POSITIONS | _WITH_POSITIONS | _POOLS | _SUMS | _DRAWN | {"clamp", "clip"}
 
 
 class Extremes:
@@ -194,25 +96,79 @@ class Extremes:
     def made(self, followed: Sequence[Range | None], out: Any) -> None:
         """Note the extremes of what an operator made, where they are those that were followed."""
         made = out if isinstance(out, (tuple, list)) else (out,)
-        for t, found in zip(made, followed, strict=False):
-            if found is None or not isinstance(t, torch.Tensor) or t.is_meta or not 0 < t.numel() <= MOST:
-                continue
-            if t.dtype not in WITH_VALUES:
+        for t, found in zip(made, followed * len(made) if len(followed) == 1 else followed, strict=False):
+            if found is None or not isinstance(t, torch.Tensor) or t.dtype not in WITH_VALUES or not t.numel():
                 continue
             if not t.dtype.is_floating_point:
-                found = _both(lambda n: math.trunc(n) if type(n) is Share else n, found)._replace(exact=found.exact)
+                found = of_both(whole_number, found)._replace(exact=found.exact)
+            if t.is_meta:
+                self.known[id(t)] = t, t._version, found._replace(exact=False)
+                continue
+            if t.numel() > MOST:
+                continue
             ends = _ends(t)
             exact = all(_near(n, end, t.dtype) for n, end in zip(found, ends, strict=False))
             if exact or (t.dim() and _value(found.least) <= ends[0] and ends[1] <= _value(found.largest)):
                 self.known[id(t)] = t, t._version, found._replace(exact=found.exact and exact)
 
-    def followed(self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]) -> list[Range | None]:
+    def concern(self, func: Any, args: Sequence[Any]) -> bool:
+        """Whether something is known of what an operator makes, or is given."""
+        if _name(func) in SAYING:
+            return True
+        flat = (t for v in args for t in (v if isinstance(v, (tuple, list)) else (v,)))
+        return any(isinstance(t, torch.Tensor) and (t.dtype == torch.bool or id(t) in self.known) for t in flat)
+
+    def followed(
+        self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
+    ) -> list[Range | None]:
         """The extremes of each tensor that an operator is about to make, as far as they follow a rule.
 
         Args:
             fixed: whether a tensor holds values that hang on no length.
+            lengths: those of a tensor.
         """
+        if _name(func) in SAYING:
+            with suppress(IndexError, TypeError, AttributeError):  # called in a form that PyTorch refuses
+                if said := [*self._said(func, args, kwargs, fixed, lengths)]:
+                    return said
         return [*self._rule(func, args, kwargs, fixed)]
+
+    def _said(
+        self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
+    ) -> Iterator[Range | None]:
+        """Between which numbers positions lie that values say."""
+        name = _name(func)
+        if name in ("randperm", "randint"):
+            ends = [v for v in args if type(v) in (int, Length)]
+            yield Range(ends[0] if len(ends) > 1 else 0, ends[-1] - 1, False)
+        elif name == "multinomial":
+            yield Range(0, lengths(args[0])[-1] - 1, False)
+        elif name in ("searchsorted", "bucketize"):
+            yield Range(0, lengths(args[name == "bucketize"])[-1], False)
+        elif name in _POOLS:
+            rank = int(name[name.index("pool") + 4])
+            yield from (None, Range(0, math.prod(lengths(args[0])[-rank:]) - 1, False))
+        elif name not in ("clamp", "clip"):
+            yield from self._along(name, args, kwargs, fixed, lengths)
+
+    def _along(
+        self, name: str, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
+    ) -> Iterator[Range | None]:
+        """The same of an axis."""
+        x, *given = args
+        given = [*given[name in ("topk", "kthvalue") :], kwargs.get("dim"), kwargs.get("axis")]
+        axes = next((v for v in given if type(v) is int or isinstance(v, (tuple, list))), None)
+        if name in _SUMS:
+            if (found := self._given(x, fixed)) is not None and axes is not None and found.least >= 0:
+                count = math.prod([lengths(x)[i] for i in ((axes,) if isinstance(axes, int) else axes)])
+                yield Range(found.least, found.largest * count, False)
+        elif name in ("argmax", "argmin") and axes is None:
+            yield Range(0, math.prod(lengths(x)) - 1, False)
+        elif axes is not None or name in ("argsort", "topk", "sort", "kthvalue", "mode"):
+            if name in _WITH_POSITIONS:
+                found = self._given(x, fixed)
+                yield found and found._replace(exact=False)
+            yield Range(0, lengths(x)[-1 if axes is None else axes] - 1, False)
 
     def _rule(
         self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]
@@ -221,9 +177,7 @@ class Extremes:
             chosen = self._given(CHOOSING[func](args), fixed)
             yield chosen and chosen._replace(exact=chosen.exact and chosen.one)
             return
-        name = getattr(func, "__name__", "")
-        if name.startswith("__i") or (name.endswith("_") and name[-2:] != "__"):  # in place
-            name = name.strip("_").removeprefix("i" if name.startswith("__") else "")
+        name = _name(func)
         if func in (torch.arange, torch.linspace):
             ends = ends_of(func, args, kwargs)
             yield None if ends is None else Range(*ends)
@@ -232,16 +186,19 @@ class Extremes:
             given = args[0] if name == "meshgrid" and isinstance(args[0], (tuple, list)) else args
             yield from [self._given(v, fixed) for v in (given if name == "meshgrid" else given[:1])]
             return
-        rule = _RULES.get(name)
-        if rule is _DIVIDE and kwargs.get("rounding_mode") == "floor":
-            rule, kwargs = _FLOOR, {key: value for key, value in kwargs.items() if key != "rounding_mode"}
-        bounds = ("min", "max") if rule is _clamp else ()
-        along = rule in (_largest, _least) and any(isinstance(v, (int, tuple)) for v in args[1:])  # an axis
+        rule = RULES.get(name)
+        if rule is DIVIDE and kwargs.get("rounding_mode") == "floor":
+            rule, kwargs = FLOOR, {key: value for key, value in kwargs.items() if key != "rounding_mode"}
+        bounds = ("min", "max") if rule is clamp else ()
+        along = rule in (largest_of, least_of) and any(isinstance(v, (int, tuple)) for v in args[1:])  # an axis
+        if along:
+            found = self._given(args[0], fixed)
+            yield found and found._replace(exact=False)
         if rule is None or along or {*kwargs} - {"dtype", "device", *bounds}:
             return
         told = [*args, *(kwargs.get(key) for key in bounds[len(args) - 1 :])]
         given = [None if v is None else self._given(v, fixed) for v in told]
-        if rule is _clamp and given[0] is None and None not in given[1:]:
+        if rule is clamp and given[0] is None and None not in given[1:]:
             yield Range(given[1].least, given[2].largest, False)
         elif all(r is not None for r, v in zip(given, told, strict=True) if v is not None) and given[0] is not None:
             found = rule(*given)
@@ -252,23 +209,23 @@ class Extremes:
         if isinstance(value, (tuple, list)):
             several = [r for v in value if (r := self._given(v, fixed)) is not None]
             fractions = len(several) > 1 and any(Share in map(type, r) for r in several)  # which are not compared
-            return _joined(several) if several and len(several) == len(value) and not fractions else None
+            return joined(several) if several and len(several) == len(value) and not fractions else None
         if not isinstance(value, torch.Tensor):
             return Range(value, value) if isinstance(value, (int, float)) else None
         if (found := self.within(value)) is not None:
             return found
         if not fixed(value) or value.is_meta or not 0 < value.numel() <= MOST or value.dtype not in WITH_VALUES:
-            return None
+            return Range(0, 1, False) if value.dtype == torch.bool else None
         least, largest = _ends(value)
         return Range(least, least if least == largest else largest)
 
 
-def _joined(several: Sequence[Range]) -> Range:
-    found = several[0]
-    for other in several[1:]:
-        exact = found.exact and other.exact
-        found = Range(smaller(found.least, other.least), larger(found.largest, other.largest), exact)
-    return found
+def _name(func: Any) -> str:
+    """That of an operator, which may be done in place."""
+    name: str = getattr(func, "__name__", "")
+    if name.startswith("__i") or (name.endswith("_") and name[-2:] != "__"):
+        name = name.strip("_").removeprefix("i" if name.startswith("__") else "")
+    return name
 
 
 def _ends(t: torch.Tensor) -> tuple[Any, Any]:
