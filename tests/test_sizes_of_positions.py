@@ -65,13 +65,63 @@ MAPS: dict[str, Callable[[Any, Any, int], Any]] = {
 }
 
 
-def against_values(module: Any, shape: tuple[int, ...], most: int) -> Any:
+def ranks(x: Any) -> Any:
+    """The order of the positions of a map by their means."""
+    return x.mean(1).argsort(-1)
+
+
+# Positions that values of the input say, which always lie in what they pick from.
+SAID: dict[str, Callable[[Any, Any, int], Any]] = {
+    "of the channels": lambda net, x, n: x + net.table[x.argmax(1)].mT,
+    "of a codebook": lambda net, x, n: net.table[torch.cdist(x.mT, net.table).argmin(-1)].mT,
+    "rests": lambda net, x, n: x + net.embedding(ranks(x) % ROWS).mT,
+    "up to the last": lambda net, x, n: x + net.embedding(ranks(x).clamp(max=ROWS - 1)).mT,
+    "from the last": lambda net, x, n: x + net.table[-1 - ranks(x).clamp(0, ROWS - 1)].mT,
+    "values, limited": lambda net, x, n: x + net.embedding((90 * x.mean(1)).long().clamp(0, ROWS - 1)).mT,
+    "the best": lambda net, x, n: x.gather(2, x.topk(3, dim=-1).indices),
+    "the best, sorted": lambda net, x, n: x.gather(2, x.topk(k=3, dim=2)[1].sort(-1)[0]),
+    "of halves": lambda net, x, n: x.gather(2, 2 * F.max_pool1d(x, 2).argsort(-1)),
+    "one hot": lambda net, x, n: F.one_hot(ranks(x), n).float(),
+    "scattered": lambda net, x, n: torch.zeros(1, 4, n).scatter_add(2, x.argsort(-1), x),
+    "the last of a mask": lambda net, x, n: x[torch.arange(1), :, (x.mean(1) > 0).sum(-1) - 1],
+    "as many as in a mask": lambda net, x, n: F.pad(x, (1, 0)).gather(2, (x > 0).cumsum(-1)),
+    "masked in part (MAE)": lambda net, x, n: x.gather(2, torch.rand(1, 4, n).argsort(-1)[..., : int(n * 0.25)]),
+    "shuffled": lambda net, x, n: x[:, :, torch.randperm(n)],
+    "neighbours (DGCNN)": lambda net, x, n: (
+        x.mT.reshape(n, 4)[((x.mT @ x).topk(4, dim=-1)[1] + torch.arange(1).view(-1, 1, 1) * n).view(-1)]
+        .view(1, n, 4, 4)
+        .mean(2)
+        .mT
+    ),
+    "by fractions": lambda net, x, n: x * (torch.arange(n) * 0.1 + 0.3).sin(),
+    "counted along a mask": lambda net, x, n: x / ((x > 0).float().sum(-1, keepdim=True) + 1e-6),
+}
+# The same, of which some do not lie in it at other sizes.
+MAY_LIE_BEHIND: dict[str, Callable[[Any, Any, int], Any]] = {
+    "the largest": lambda net, x, n: x + net.table[x.argmax(-1)].sum(1)[..., None],
+    "the largest of all": lambda net, x, n: x + net.embedding(x[:, 0].argmax()[None])[..., None],
+    "its index": lambda net, x, n: x + net.embedding(x.max(-1).indices).sum(1)[..., None],
+    "ranks": lambda net, x, n: x + net.embedding(ranks(x)).mT,
+    "halves of ranks": lambda net, x, n: x + net.embedding(ranks(x) // 2).mT,
+    "the best": lambda net, x, n: net.embedding(x.mean(1).topk(3, dim=-1)[1]).mT,
+    "the best two": lambda net, x, n: x + net.embedding(sum(ranks(x)[:, :2].unbind(1)))[..., None],
+    "of pools": lambda net, x, n: F.max_pool1d(x, 2) + net.table[F.max_pool1d(x, 2, return_indices=True)[1]].sum(-1),
+    "of a shorter map": lambda net, x, n: F.max_pool1d(x, 2).gather(2, x.argsort(-1)[..., :4]),
+    "taken": lambda net, x, n: x + net.table[:, 0].take(x.argmax(-1))[..., None],
+    "along an axis": lambda net, x, n: x + net.table[None].mT.take_along_dim(x.argsort(-1)[..., :1], 2),
+    "one hot": lambda net, x, n: F.one_hot(ranks(x), ROWS).float(),
+    "scattered": lambda net, x, n: torch.zeros(1, 4, ROWS).scatter_add(2, x.argsort(-1), x),
+    "along a mask (RoBERTa)": lambda net, x, n: x + net.embedding((x.mean(1) > 0).long().cumsum(1)).mT,
+}
+
+
+def against_values(module: Any, shape: tuple[int, ...], most: int, inputs: Any = torch.zeros) -> Any:
     found = rfcalc.sizes(module, shape)
     formula = found.output(0)[found.network.outputs[0]]
     for n in range(1, most):
         try:
             with torch.no_grad():
-                y = module(torch.zeros(1, shape[0], n))
+                y = module(inputs(1, shape[0], n))
         except (RuntimeError, IndexError, ValueError):
             y = None
         taken = y is not None and y.numel() > 0
@@ -89,6 +139,18 @@ def test_positions_in_a_table(pick: str) -> None:
 @pytest.mark.parametrize("pick", MAPS)
 def test_positions_in_a_map(pick: str) -> None:
     against_values(Picks(MAPS[pick]), (4, 20), 100)
+
+
+@pytest.mark.parametrize("pick", SAID)
+def test_positions_that_values_say(pick: str) -> None:
+    against_values(Picks(SAID[pick]), (4, 20), 2 * ROWS, torch.randn)
+
+
+@pytest.mark.parametrize("pick", MAY_LIE_BEHIND)
+def test_positions_that_values_say_may_not_be_there(pick: str) -> None:
+    with pytest.raises(RfcalcError, match="positions that values say") as caught:
+        rfcalc.sizes(Picks(MAY_LIE_BEHIND[pick]), (4, 20))
+    assert caught.value.where.startswith("test_sizes_of_positions.py, line")
 
 
 def test_what_is_left_out_behind_a_limit_is_not_told() -> None:

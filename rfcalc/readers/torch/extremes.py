@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.utils._python_dispatch import _disable_current_modes
 
-from rfcalc.core.lengths import Length, Share
+from rfcalc.core.lengths import Length, Share, watching
 from rfcalc.readers.torch.asking import MAKING, PICKING, PIECES, VIEWS, ends_of
 from rfcalc.readers.torch.ranges import (
     DIVIDE,
@@ -127,11 +127,19 @@ class Extremes:
             fixed: whether a tensor holds values that hang on no length.
             lengths: those of a tensor.
         """
+        watched = watching()
+        lost = len(watched.lost) if watched is not None else 0
+        found: list[Range | None] = []
         if _name(func) in SAYING:
             with suppress(IndexError, TypeError, AttributeError):  # called in a form that PyTorch refuses
-                if said := [*self._said(func, args, kwargs, fixed, lengths)]:
-                    return said
-        return [*self._rule(func, args, kwargs, fixed)]
+                found = [*self._said(func, args, kwargs, fixed, lengths)]
+        found = found or [*self._rule(func, args, kwargs, fixed)]
+        if (
+            watched is not None and len(watched.lost) > lost
+        ):  # a number that is no fraction: the code itself asks nothing
+            del watched.lost[lost:]
+            return []
+        return found
 
     def _said(
         self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
