@@ -94,9 +94,9 @@ class Extremes:
         return number if type(number) is Length else value
 
     def made(self, followed: Sequence[Range | None], out: Any) -> None:
-        """Note the extremes of what an operator made, where they are those that were followed."""
+        """Note the extremes of what an operator made, where they are those that were followed; of pieces, of each."""
         made = out if isinstance(out, (tuple, list)) else (out,)
-        for t, found in zip(made, followed * len(made) if len(followed) == 1 else followed, strict=False):
+        for t, found in zip(made, [*followed] * len(made) if len(followed) == 1 else followed, strict=False):
             if found is None or not isinstance(t, torch.Tensor) or t.dtype not in WITH_VALUES or not t.numel():
                 continue
             if not t.dtype.is_floating_point:
