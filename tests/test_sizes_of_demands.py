@@ -416,6 +416,7 @@ NOT_COMPARED = {
     "a table by a fraction": lambda net, x, n: (
         x + functional.interpolate(net.first.weight[None].repeat(1, 2, 2)[:, :8, :14], scale_factor=n / 14)
     ),
+    "a module that is made": lambda net, x, n: x + nn.Upsample(scale_factor=n / 14)(torch.ones(1, 8, 14)),
     "fewer classes than positions": lambda net, x, n: (
         x * functional.cross_entropy(x[..., None], torch.zeros(1, n // 2 * 2, 1, dtype=torch.long))
     ),
@@ -434,6 +435,28 @@ def test_values_are_as_many_as_the_positions_where_they_are_put() -> None:
         rfcalc.from_torch(Puts(positions), (3, n))
     with pytest.raises(RfcalcError, match="puts 3x13 values at 1x3x12 positions"):
         rfcalc.from_torch(Puts(12), (3, 13))
+
+
+AT_ONE_SIZE = {
+    "select_scatter": lambda net, x, n: torch.select_scatter(torch.zeros(1, 8, 40), x[:, :, 0], 2, n + 27),
+    "slice_scatter": lambda net, x, n: torch.slice_scatter(torch.zeros(1, 8, 40), x, 2, 0, 12),
+    "diagonal_scatter": lambda net, x, n: torch.diagonal_scatter(torch.zeros(8, 12, 12), x[0], 0, 1, 2)[None],
+    "put": lambda net, x, n: torch.zeros(1, 8, 12).put(torch.arange(96), x),
+    "index_reduce": lambda net, x, n: torch.zeros(1, 8, 40).index_reduce(2, torch.arange(12), x, "mean"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*in beta")
+@pytest.mark.parametrize("what", AT_ONE_SIZE)
+def test_what_pytorch_compares_with_data_only_is_compared_at_one_size(what: str, monkeypatch: Any) -> None:
+    monkeypatch.setitem(WRITTEN, what, AT_ONE_SIZE[what])
+    module = Written(what).eval()
+    module(torch.zeros(1, 8, 12))
+    rfcalc.from_torch(module, (8, 12))
+    with pytest.raises((RuntimeError, IndexError)):
+        module(torch.zeros(1, 8, 13))
+    with pytest.raises(RfcalcError, match="PyTorch refuses it with data"):
+        rfcalc.from_torch(module, (8, 13))
 
 
 class Puts(nn.Module):

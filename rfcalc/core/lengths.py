@@ -403,9 +403,13 @@ def _where(others: tuple[str, ...] = ("rfcalc.",)) -> str:
 
 
 def _lose(value: Any, *parts: Any) -> Any:
-    """Note that something is made of lengths that is not followed further, unless the framework itself does it."""
-    watched = watching()
-    if watched is not None and not caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
+    """Note that something is made of lengths that is not followed further, unless an operator of the framework does it:
+    a module of it that code makes keeps what it made."""
+    watched, frame = watching(), caller()
+    if watched is not None and (
+        frame.f_code.co_name == "__init__"
+        or not frame.f_globals.get("__name__", "").startswith(f"{watched.framework}.")
+    ):
         made: Value = None
         for part in parts:
             both = part.parts if type(part) is Share else (part, None)

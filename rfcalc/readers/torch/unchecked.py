@@ -2,7 +2,7 @@
 
 Tensors on the device ``meta`` have shapes only, and some operators compare less there than their kernels do: a
 transposed convolution its channels, a normalisation its statistics, an index its positions with the axis it picks from.
-Figures of what cannot run would be wrong, so these are compared here.
+Figures of what cannot run would be wrong, so these are compared here; rarer ones run once on zeros.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.readers.torch.recorder import Operation, memory_of
@@ -27,7 +28,7 @@ def cannot_run(step: Operation, written: Container[int]) -> RfcalcError | None:
     name = step.name.rstrip("_")
     if name in _PICKING:
         return _targets(step) or _flags(step) or _positions(step, written) or _values(step)
-    check = _CHECKS.get(name)
+    check = _on_zeros if name in _SELDOM else _CHECKS.get(name)
     return None if check is None else check(step)
 
 
@@ -78,6 +79,28 @@ def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
             why=f"{what} has {plural(size, 'position')}",
             fix=f"give an input that it was made for, or mend {step.frame.path or 'it'}",
         )
+    return None
+
+
+def _on_zeros(step: Operation) -> RfcalcError | None:
+    """What the operator itself refuses, given zeros of the same shapes and the positions that are there."""
+    if sum(t.numel() for t in step.given) > MOST:
+        return None
+
+    def zeros(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return [zeros(v) for v in value]
+        if not isinstance(value, torch.Tensor) or not (value.is_meta or value.is_floating_point()):
+            return value
+        return torch.zeros(value.shape, dtype=value.dtype)
+
+    with _disable_current_modes(), torch.no_grad():
+        try:
+            getattr(torch.ops.aten, step.name)(**{name: zeros(value) for name, value in step.args.items()})
+        except (RuntimeError, IndexError) as error:
+            told = str(error).split("\n")[0].strip()
+            shapes = ", ".join("x".join(map(str, t.shape)) or "one value" for t in step.given)
+            return RfcalcError(f"{step.name.rstrip('_')} of {shapes}: PyTorch refuses it with data", why=told)
     return None
 
 
@@ -179,6 +202,10 @@ _PICKING = frozenset(
         *("gather", "scatter", "scatter_add", "scatter_reduce", "take"),
         *_LOSSES,
     ]
+)
+MOST = 1 << 22  # values, of which an operator is run on zeros
+_SELDOM = frozenset(
+    ("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter", "put", "index_reduce")
 )
 _FROM_THE_END = ("index", "index_put", "take")  # these take positions from -n on
 NORMALISING = ("batch_norm", "instance_norm")
