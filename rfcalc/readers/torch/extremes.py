@@ -134,9 +134,7 @@ class Extremes:
             with suppress(IndexError, TypeError, AttributeError):  # called in a form that PyTorch refuses
                 found = [*self._said(func, args, kwargs, fixed, lengths)]
         found = found or [*self._rule(func, args, kwargs, fixed)]
-        if (
-            watched is not None and len(watched.lost) > lost
-        ):  # a number that is no fraction: the code itself asks nothing
+        if watched is not None and len(watched.lost) > lost:  # it is no fraction; the code itself asks nothing
             del watched.lost[lost:]
             return []
         return found
