@@ -45,6 +45,11 @@ def resized(x: Any, **given: Any) -> Any:
     return F.interpolate(x, **smooth, **given)
 
 
+def ranks(x: Any, d: int) -> Any:
+    """The order of the positions along axis d by their means."""
+    return x.mean([i for i in range(x.dim()) if i != d]).argsort()
+
+
 # --- parts of maps, and of tables
 
 
@@ -390,6 +395,27 @@ def squeezed(net: Any, x: Any, k: int, d: int) -> Any:
     return y.unsqueeze(d) if y.dim() < x.dim() else pool(x, 2)
 
 
+def in_order(net: Any, x: Any, k: int, d: int) -> Any:
+    return x.index_select(d, ranks(x, d)) if k % 2 else x.gather(d, x.argsort(d))
+
+
+def best(net: Any, x: Any, k: int, d: int) -> Any:
+    return x.gather(d, x.topk(k, dim=d)[1])
+
+
+def by_rank(net: Any, x: Any, k: int, d: int) -> Any:
+    at = ranks(x, d)
+    return x + along(net.table[at // k % ROWS if k % 2 else (k * at).clamp(max=ROWS - 1)], x, d)
+
+
+def of_halves(net: Any, x: Any, k: int, d: int) -> Any:
+    return x.gather(d, 2 * pool(x, 2).argsort(d) + k % 2)
+
+
+def counted(net: Any, x: Any, k: int, d: int) -> Any:
+    return padded(x, d, k % 2, 0).gather(d, (x > 0).cumsum(d).clamp(min=1) - 1)
+
+
 def pooled_beside(net: Any, x: Any, k: int, d: int) -> Any:
     mean = x.mean(d).unsqueeze(d)
     return torch.cat([x, mean.expand(*[k if axis == d else -1 for axis in range(x.dim())])], d)
@@ -402,7 +428,8 @@ PIECES: tuple[Piece, ...] = (
     windows_by_view, windows_by_unfold, by_a_size, by_a_scale, by_a_scale_again, with_corners, adaptive, down_and_up,
     even, every_other, without_ends, behind_a_rest, the_middle, quotient, divided, difference, rounded, extremes,
     logarithm, to_square, chained, several, falsy, halved_until, pooled_until, as_often, by_kind, by_identity,
-    fits_or_padded, refused_or_passed, kept_by_size, attention, summed, rolled, squeezed, pooled_beside,
+    fits_or_padded, refused_or_passed, kept_by_size, attention, summed, rolled, squeezed, in_order, best, by_rank,
+    of_halves, counted, pooled_beside,
 )  # fmt: skip
 
 
