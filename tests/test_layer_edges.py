@@ -209,21 +209,24 @@ def test_what_attention_keeps_by_pytorch(wide: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
-def test_padding_and_cropping_go_as_far_as_pytorch_goes(mode: str) -> None:
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_padding_and_cropping_go_as_far_as_pytorch_goes(n: int, mode: str) -> None:
+    """And bring in what it brings in; where nothing is left to go around a circle, PyTorch gives what is in memory."""
+    labels = torch.arange(1.0, n + 1)[None, None]
     for a, b in itertools.product(range(-6, 7), repeat=2):
         try:
-            length = nn.functional.pad(torch.zeros(1, 1, 5), (a, b), "constant" if mode == "zeros" else mode).shape[-1]
+            made = nn.functional.pad(labels, (a, b), "constant" if mode == "zeros" else mode)[0, 0]
         except RuntimeError:
-            length = 0
+            made = torch.zeros(0)
+        layer, x = Pad(((a, b),), mode), Shape(1, n)
         try:
-            mine = Pad(((a, b),), mode).output(Shape(1, 5)).dims[1]
+            y = layer.output(x)
         except ShapeError:
-            mine = 0
-        left = 5 + min(a, 0) + min(b, 0)
-        if mode != "zeros" and left < 1:  # there is nothing to bring in
-            assert mine == 0
+            assert not len(made) or (mode == "circular" and n + min(a, 0) + min(b, 0) < max(1, a, b)), (a, b)
             continue
-        assert mine == length, (a, b)
+        assert y.dims[1] == len(made), (a, b)
+        ((_, (_, index)),) = layer.reads((x,), y)[0]
+        assert [list(taps(index, u, n)) for u in range(len(made))] == [[int(v) - 1] if v else [] for v in made], (a, b)
 
 
 def test_taps_of_a_kernel_that_is_used_in_part() -> None:

@@ -55,8 +55,9 @@ class Pad(Layer):
         lengths = []
         for i, n in enumerate(x.dims[1:]):
             a, b = one(self.padding, i)
-            cropped = n + minimum(a, 0) + minimum(b, 0)  # crops come first, then the padding of what is left
-            if not holds(cropped >= (0 if mode == Border.ZEROS else 1), "{} ≥ 1", cropped):
+            cropped = n + minimum(a, 0) + minimum(b, 0)  # before zeros or a circle are put around what is left
+            least = {Border.ZEROS: 0, Border.CIRCULAR: 1}.get(mode)
+            if least is not None and not holds(cropped >= least, "{} ≥ 1", cropped):
                 raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} cropped by {a}, {b}", fix="crop less")
             if decide(a > 0) is not False or decide(b > 0) is not False:
                 borders(mode, cropped if mode == Border.CIRCULAR else n, maximum(a, 0), maximum(b, 0))

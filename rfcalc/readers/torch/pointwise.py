@@ -180,10 +180,10 @@ def several(call: OperatorCall, given: list[Any]) -> Value:
 def _of_number(name: str, args: Mapping[str, Any], x: torch.Tensor) -> Elementwise:
     """The function of one tensor that an operator is with a number; without it where it is not known."""
     operands = [args[n] for n in ("self", "other", "exponent") if n in args]
-    (number,) = _numbers(*(a for a in operands if a is not x)) or (None,)
+    number, *more = _numbers(*(a for a in operands if a is not x)) or (None,)
     plain = len(operands) == 2 and args.get("alpha", 1) == 1 and args.get("rounding_mode") is None
     first = operands[0] is x
-    if not plain:
+    if more or not plain:
         number = None
     if name in ("sub", "subtract", "rsub"):
         if first == (name != "rsub"):
