@@ -49,7 +49,7 @@ class Given(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """What code made something else of than a whole number, where, and why it is not followed, if that is known."""
+    """What code made something else of than a whole number, and where; `why` nothing is told, whatever they are."""
 
     where: str
     made: Value

@@ -419,8 +419,9 @@ def _lose(value: Any, *parts: Any) -> Any:
 
 
 def lose(made: Value, why: str = "") -> None:
-    """Note that code asks for something that is made of lengths in a way that is not followed."""
-    if (watched := watching()) is not None and made is not None:
+    """Note that code asks for something that is made of lengths in a way that is not followed; `why` no size is told
+    at which it does."""
+    if (watched := watching()) is not None and (made is not None or why):
         watched.lost.append(Lost(_where(("rfcalc.", f"{watched.framework}.")), Expression("lost", made, None), why))
 
 

@@ -272,8 +272,7 @@ def nothing_lost(watched: Sequence[Watched]) -> None:
         lost = [w.lost[i] for w in watched if i < len(w.lost)]
         made = {(x.where, written(x.made), tuple(a.value for a in atoms(x.made))) for x in lost}
         if len(lost) < len(counts) or len(made) > 1:
-            why = lost[0].why or f"what it makes of a length at {lost[0].where} is not followed"
-            raise Unfollowed(lost[0].where, why)
+            raise Unfollowed(lost[0].where, f"what it makes of a length at {lost[0].where} is not followed")
 
 
 def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any:

@@ -45,7 +45,7 @@ def sizes_of_ways(
         found, count = ways(target, first, inputs)
     except Undecided as undecided:
         raise untold(called(network), str(undecided)) from None
-    several = plural(max(map(len, found)), "way")
+    several = plural(max(map(len, found), default=1), "way")
     told = f"the {called(network)} was read at {plural(count, 'size')}; it takes up to {several} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
     given = {given_back(way) for axis in found for way in axis if any(c.error is None for c in way.found)}

@@ -54,8 +54,13 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     following = None
     if found.bound and asked.again:
         from rfcalc.readers.again import followed
-        from rfcalc.readers.rereading import untold
+        from rfcalc.readers.rereading import hangs_on_values, unknown, untold
 
+        if (heard := getattr(network.source, "heard", None)) is not None:
+            try:
+                hangs_on_values(heard)
+            except UnknownSize as error:
+                raise unknown("code", error, shapes) from None
         if (path := getattr(network.source, "unheard", None)) is not None:
             raise untold("code", "it is scripted (TorchScript) and compares sizes, which cannot be heard", path or None)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownSize, plural
 from rfcalc.core.fitting import fitting
-from rfcalc.core.lengths import Watched, watched
+from rfcalc.core.lengths import Watched, watched, watching
 from rfcalc.core.shape import Shape
 from rfcalc.core.within import in_time
 from rfcalc.graph.forward import Shaped, forward
@@ -90,6 +90,8 @@ def read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading:
     own = as_called(network.source, inputs)
     given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
     found = resolve(target, given).network
+    if (heard := watching()) is not None and heard.sized:
+        hangs_on_values(heard)
     made = forward(found, list(inputs))
     if getattr(network.source, "built", False):
         _same_weights(network, found, made)
@@ -170,6 +172,17 @@ def agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], 
     for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
         if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
             raise untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)
+
+
+def hangs_on_values(heard: Watched) -> None:
+    """Refuse a reading of code that would do something else with other values.
+
+    Raises:
+        UnknownSize: it would.
+    """
+    for lost in heard.lost:
+        if lost.why:
+            raise UnknownSize("it picks by positions that values say", why=lost.why, where=lost.where)
 
 
 def untold(what: str, why: str, where: str | None = None) -> RfcalcError:

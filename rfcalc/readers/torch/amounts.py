@@ -83,5 +83,5 @@ def _known(entry: Static, tensor: Any, kept: Kept) -> Iterator[Any]:
 
 def _values(tensor: torch.Tensor) -> Iterator[float]:
     """The smallest and the largest value."""
-    if tensor.numel():
+    if tensor.numel() and tensor.layout == torch.strided:
         yield from {float(n): None for n in tensor.aminmax()}

@@ -92,6 +92,9 @@ UNFOLLOWED = frozenset(
         torch.linalg.multi_dot,
         torch.linalg.vecdot,
         torch.chain_matmul,
+        torch.segment_reduce,
+        F.multi_margin_loss,
+        F.multilabel_margin_loss,
         *(getattr(owner, n) for owner in (_T, torch) for n in _NOT_COMPARED if hasattr(owner, n)),
     )
 )
@@ -100,6 +103,11 @@ PRODUCTS = frozenset((_T.matmul, torch.matmul, _T.__matmul__, _T.__rmatmul__, to
 
 def compared(func: Any, args: Any) -> bool:
     """Whether PyTorch compares the shapes of what a function is given without data, too."""
+    if func is F.embedding_bag:
+        return len(args) == 2 and not args[1].is_meta
+    if func in STRIDING:
+        x = args[0]
+        return not x.is_meta or x.untyped_storage().nbytes() == x.numel() * x.itemsize
     if func in PRODUCTS:
         return all(t.dim() > 1 for t in args[:2] if isinstance(t, torch.Tensor))
     if func is _T.__setitem__:
@@ -109,8 +117,26 @@ def compared(func: Any, args: Any) -> bool:
     return func not in UNFOLLOWED
 
 
+STRIDING = frozenset(
+    getattr(owner, name)
+    for owner in (_T, torch)
+    for name in ("as_strided", "as_strided_", "as_strided_copy")
+    if hasattr(owner, name)
+)
 DRAWING = frozenset((_T.multinomial, torch.multinomial))
 FILLING = frozenset((_T.masked_scatter, torch.masked_scatter, _T.masked_scatter_))
+KEEPING = frozenset(  # what writes over a tensor, and makes it no larger
+    getattr(_T, name)
+    for name in (
+        *("__imod__", "__ipow__", "__iand__", "__ior__", "__ixor__", "__ifloordiv__", "remainder_", "fmod_", "pow_"),
+        *("ge_", "gt_", "le_", "lt_", "eq_", "ne_", "hypot_", "copysign_", "atan2_", "arctan2_", "floor_divide_"),
+        *("xlogy_", "heaviside_", "div_", "divide_", "clamp_", "clip_", "clamp_min_", "clamp_max_", "greater_"),
+        *("greater_equal_", "less_", "less_equal_", "not_equal_", "float_power_", "nextafter_", "bitwise_and_"),
+        *("bitwise_or_", "bitwise_xor_", "logical_and_", "logical_or_", "logical_xor_", "gcd_", "lcm_"),
+        *("addcmul_", "addcdiv_", "bitwise_left_shift_", "bitwise_right_shift_"),
+    )
+    if hasattr(_T, name)
+)
 LIKE = frozenset((_T.expand_as, _T.view_as, _T.reshape_as))  # what is given the lengths of another tensor
 BY_INDEX = frozenset(  # of a tensor, an axis, positions
     getattr(owner, name + end)
@@ -124,6 +150,7 @@ BY_INDEX = frozenset(  # of a tensor, an axis, positions
 )
 FLAT = frozenset((_T.take, torch.take))
 ALONG = frozenset((_T.take_along_dim, torch.take_along_dim))
+ATTENTION: Any = F.scaled_dot_product_attention
 LOSSES = frozenset((F.cross_entropy, F.nll_loss))  # of what is counted for each class, the classes
 BY_AXIS = frozenset((_T.narrow, torch.narrow, _T.select, torch.select, _T.unfold))
 FITTING = BY_INDEX | BY_AXIS | PICKING | LOSSES | FLAT | ALONG | {
@@ -261,6 +288,18 @@ def _of_equal_parts(axis: int) -> Callable[..., bool]:
     return demand
 
 
+def _in_memory(x: Sequence[Any], size: Any, stride: Any, storage_offset: Any = 0) -> bool:
+    """Whether the last value of a view by strides lies in a map that has its memory for itself."""
+    last = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    return bool((storage_offset or 0) + last < math.prod(x))
+
+
+def as_masked(query: Sequence[Any], key: Any, value: Any, attn_mask: Any = None, *_: Any, **__: Any) -> bool:
+    """Whether a mask that is given is for as many queries as there are."""
+    fixed = isinstance(attn_mask, torch.Tensor) and not attn_mask.is_meta and attn_mask.dim() > 1
+    return not fixed or attn_mask.shape[-2] == 1 or bool(query[-2] == attn_mask.shape[-2])
+
+
 def _enough_to_draw(x: Sequence[Any], num_samples: Any, replacement: bool = False, **_: Any) -> bool:
     return replacement or bool(num_samples <= x[-1])
 
@@ -291,6 +330,7 @@ DEMANDING: dict[Any, Callable[..., bool]] = {
         for owner in (_T, torch)
         for axis, letter in enumerate("vhd")
     },
+    **dict.fromkeys(STRIDING, _in_memory),
     **dict.fromkeys(DRAWING, _enough_to_draw),
     **dict.fromkeys(FILLING, _enough_to_fill),
 }
@@ -410,6 +450,8 @@ GIVING: dict[Any, Callable[[Any, Any, Any, Sequence[Any]], Iterable[Any]]] = {
     **{getattr(owner, name): _cuts for owner in (_T, torch) for name in PIECES if hasattr(owner, name)},
     **{getattr(torch.fft, f"{i}rfft{n}"): _transformed for i in ("", "i") for n in ("", "2", "n")},
 }
+SELECTING = frozenset((_T.select, torch.select))
+OF_TABLES = SELECTING | {F.interpolate}  # also where the map is a table, by lengths
 _SHAPED_BY_VALUES = frozenset((
     _T.nonzero, torch.nonzero, torch.argwhere, _T.argwhere, torch.masked_select, _T.masked_select, torch.unique,
     _T.unique, torch.unique_consecutive, _T.unique_consecutive, torch.bincount, _T.bincount, torch.tril_indices,

@@ -1,9 +1,12 @@
-"""What code asserts where it asks for a value: of two ways, one of which does nothing but raise, the other."""
+"""What code asserts where it asks for a value: of two ways, one of which does nothing but raise, the other; whether it
+catches what is raised."""
 
 from __future__ import annotations
 
 import dis
-from types import FrameType
+from functools import cache
+from itertools import pairwise
+from types import CodeType, FrameType
 
 
 def told(frame: FrameType, line: int = 0) -> str:
@@ -53,3 +56,12 @@ def _raises(steps: list[dis.Instruction], at: int) -> bool:
         if "JUMP" in name or name.startswith(("RETURN", "STORE", "YIELD", "FOR_ITER", "DELETE")):
             return False
     return False
+
+
+@cache
+def catches(code: CodeType) -> bool:
+    """Whether code catches errors, and so may do something else where a layer refuses."""
+    steps = [step.opname for step in dis.get_instructions(code)]
+    bare = any(pair == ("PUSH_EXC_INFO", "POP_TOP") for pair in pairwise(steps))
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return "CHECK_EXC_MATCH" in steps or bare or "suppress" in code.co_names or any(map(catches, inner))

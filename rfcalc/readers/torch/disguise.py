@@ -6,19 +6,19 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from types import CodeType, FrameType, FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
-from rfcalc.core.lengths import Asked, Condition, Expression, Given, Length, Share, lose, made_of, plain, watching
+from rfcalc.core.lengths import Asked, Condition, Expression, Given, Length, Share, lose, plain, watching
 from rfcalc.core.noticed import caller, noticed
 from rfcalc.core.plainly import beyond, larger, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ASKING,
+    ATTENTION,
     COUNTS,
     DEMANDING,
     DRAWING,
@@ -27,16 +27,20 @@ from rfcalc.readers.torch.asking import (
     FLATTENS,
     GIVING,
     INSERTING,
+    KEEPING,
     LIKE,
     LOSSES,
     NARROWING,
+    OF_TABLES,
     PICKING,
     PIECES,
+    SELECTING,
     SIZES,
     SQUEEZING,
     STRIDED,
     VIEWS,
     Sizes,
+    as_masked,
     by_lengths,
     by_values,
     compared,
@@ -50,6 +54,7 @@ from rfcalc.readers.torch.asking import (
     pieces,
     positions,
 )
+from rfcalc.readers.torch.asserting import catches
 from rfcalc.readers.torch.extremes import Extremes
 from rfcalc.readers.torch.higher_order import plain as undone
 from rfcalc.readers.torch.recorder import Operation, Recorder, memory_of, tensors
@@ -71,7 +76,7 @@ class Disguise(TorchFunctionMode):
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
         self.given: dict[int, str] = {}  # the inputs, by identity
         self.sizes_asked = False  # whether the code may have seen a size of something without data
-        self.codes: set[CodeType] = set()  # the code that calls operators, directly or not
+        self.catching = False  # whether code that calls operators, directly or not, catches errors
         self._frames: dict[int, FrameType] = {}  # of the call before
         self.made: dict[int, tuple[torch.Tensor, tuple[Any, ...]]] = {}  # by identity: made of these lengths
         self.extremes = Extremes()
@@ -95,7 +100,7 @@ class Disguise(TorchFunctionMode):
         while frame is not None and (name := frame.f_globals.get("__name__", "")) != RUNNING:
             known = known or self._frames.get(id(frame)) is frame
             if not known and not name.startswith(("torch.", "rfcalc.")):
-                self.codes.add(frame.f_code)
+                self.catching = self.catching or catches(frame.f_code)
             frames[id(frame)] = frame
             frame = frame.f_back
         self._frames = frames
@@ -116,8 +121,12 @@ class Disguise(TorchFunctionMode):
             self.sizes_asked = True  # whether positions that values say lie in a table
         if unfollowed or func in UNTOLD or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
             self.sizes_asked = True  # what a part must have; how a tensor lies in memory
+        steps, met = len(self.recorder.steps), True
         if self.watched is None:
-            return self._called(func, run, kwargs)
+            out = self._called(func, run, kwargs)
+            if self.catching:
+                self._would_run(steps, met)
+            return out
         self.goes_on()
         if func is torch.einsum and args and isinstance(args[0], str):
             self.joined(args[0], args[1] if isinstance(args[1], (tuple, list)) else args[1:])
@@ -131,11 +140,12 @@ class Disguise(TorchFunctionMode):
         if func in NARROWING:
             _ = [n >= 0 for n in (*args[1:], *(kwargs or {}).values()) if type(n) is Length]
         computed: list[Any] = []
-        met, steps = True, len(self.recorder.steps)
         with suppress(AttributeError, IndexError, TypeError, ValueError):  # called in a form that PyTorch refuses
             if (demands := DEMANDING.get(func)) is not None and self._varies(args[0]):
                 met = demands(self.lengths(args[0]), *args[1:], **kwargs or {})
-            if (computing := GIVING.get(func)) is not None and (func is F.interpolate or self._varies(args[0])):
+            if func is ATTENTION and all(self._hangs(t) is None for t in tensors((args, kwargs))):
+                met = as_masked(self.lengths(args[0]), *args[1:], **kwargs or {})
+            if (computing := GIVING.get(func)) is not None and (func in OF_TABLES or self._varies(args[0])):
                 self._gives(computed := [*computing(func, args, kwargs or {}, self.lengths(args[0]))])
         if func in LOSSES:
             met = self._same_places(*args[:2], **kwargs or {}) and met
@@ -154,7 +164,7 @@ class Disguise(TorchFunctionMode):
             noticed(caller(("rfcalc.", "torch.")), "int")
         if any(type(n) is int for n in given):
             lose(hanging)
-        if func in FITTING and lengths is None and (hanging is not None or self.extremes.known):
+        if func in FITTING and lengths is None and (hanging is not None or self.extremes):
             met = self._fits(func, args, kwargs or {}, hanging) and met
         self.unmet, self.refused = [] if met else self.watched.conditions[asked:], None
         if hanging is not None and (asks or by_values(func, args, kwargs or {}, self._hangs)):
@@ -184,7 +194,9 @@ class Disguise(TorchFunctionMode):
             self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
-        self.extremes.made(followed, out)
+        self.extremes.made(
+            followed, out, self.blank, hanging is not None or any(map(self.extremes.hang, tensors((called, kwargs))))
+        )
         if hanging is not None:
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             if func is _T.__setitem__ and not self.blank(args[0]):
@@ -202,7 +214,7 @@ class Disguise(TorchFunctionMode):
     def _would_run(self, since: int, met: bool) -> None:
         """Refuse what PyTorch lets pass without data, and refuses with it."""
         for number, step in enumerate(self.recorder.steps[since:], since):
-            if met and step.name not in NORMALISING:
+            if met and not self.catching and step.name not in NORMALISING:
                 continue
             if (wrong := cannot_run(step, self.recorder.written)) is not None:
                 self.refused = step
@@ -330,6 +342,10 @@ class Disguise(TorchFunctionMode):
                 lose(hanging)
         if indices or hanging is None or any(self.blank(t) for t in tensors(args)):
             return True
+        if func in SELECTING and not self._varies(args[0]):
+            given = [*args[1:], *(kwargs[name] for name in ("dim", "index") if name in kwargs)]
+            dim, i = given
+            return bool(i < args[0].shape[dim] and i >= -args[0].shape[dim])
         known = {length.made: length for length in parts_of(hanging)}
         most = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
         _ = all(length <= n for n in most for length in known.values())  # no more is asked behind what does not fit
@@ -344,13 +360,14 @@ class Disguise(TorchFunctionMode):
 
     def _may_fit(self, index: torch.Tensor, table: Any, axis: int | None, least: int) -> None:
         """Lose what is picked by positions that values say, where some of these would not lie in the table."""
-        ends = self.extremes.within(index)
-        if ends is None:
+        ends, count = self.extremes.within(index), self._places(table, axis)
+        if ends is not None:
+            if count is None or (ends.largest < count and ends.least >= (least and -count)):
+                return
+        elif not self.extremes.hang(index):
             return
-        count = self._places(table, axis)
-        if count is not None and not (ends.largest < count and ends.least >= (least and -count)):
-            behind = f"whether positions that values say lie in a table of {plain(count)} is not known"
-            lose(Expression("lost", *map(made_of, ends[:2])), behind)
+        table = "their table" if count is None else f"a table of {plain(count)}"
+        lose(None, f"whether they lie in {table} is not known")
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = SPECIAL.get(func)
@@ -359,7 +376,11 @@ class Disguise(TorchFunctionMode):
         if isinstance(func, HigherOrderOperator):
             self.sizes_asked = True
             return undone(self.blank, func, args, kwargs or {})
+        kept = args[0].shape if func in KEEPING and args and isinstance(args[0], torch.Tensor) else None
         out = func(*args, **(kwargs or {}))
+        if kept is not None and args[0].shape != kept:  # without data, some become larger
+            made = args[0].shape
+            raise RuntimeError(f"output with shape {[*kept]} doesn't match the broadcast shape {[*made]}")
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
         if self.watched is not None and func in SIZES and args and self._varies(args[0]):

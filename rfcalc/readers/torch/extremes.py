@@ -40,7 +40,7 @@ _KEPT = frozenset((
     "to", "long", "int", "float", "double", "clone", "detach", "tensor", "as_tensor", "contiguous", "type_as", "cpu",
     "view", "reshape", "flatten", "ravel", "unflatten", "unsqueeze", "squeeze", "expand", "expand_as", "repeat", "tile",
     "broadcast_to", "permute", "transpose", "swapaxes", "movedim", "t", "flip", "roll", "meshgrid", "stack", "cat",
-    "concat", "concatenate", *PIECES,
+    "concat", "concatenate", "mean", "aminmax", *PIECES,
 ))  # fmt: skip  # the same numbers, in other places or of another type
 PARTS = (_T.__getitem__, _T.index_select, torch.index_select, _T.narrow, torch.narrow, _T.select, torch.select)
 # What picks some of the numbers that it is given: these.
@@ -61,8 +61,9 @@ _WITH_POSITIONS = frozenset(  # values and positions along an axis
 )
 _POOLS = frozenset(f"{kind}max_pool{rank}d_with_indices" for kind in ("", "adaptive_") for rank in (1, 2, 3))
 _SUMS = frozenset(("sum", "cumsum", "count_nonzero"))
+_WITHIN = {"sigmoid": (0, 1), "softmax": (0, 1), "sign": (-1, 1), "tanh": (-1, 1), "sin": (-1, 1), "cos": (-1, 1)}
 _DRAWN = frozenset(("randperm", "randint", "multinomial", "searchsorted", "bucketize"))
-SAYING = _POSITIONS | _WITH_POSITIONS | _POOLS | _SUMS | _DRAWN | {"clamp", "clip"}
+SAYING = _WITHIN.keys() | _POSITIONS | _WITH_POSITIONS | _POOLS | _SUMS | _DRAWN | {"clamp", "clip"}
 
 
 class Extremes:
@@ -70,6 +71,10 @@ class Extremes:
 
     def __init__(self) -> None:
         self.known: dict[int, tuple[torch.Tensor, int, Range]] = {}
+        self.unfollowed: dict[int, tuple[torch.Tensor]] = {}  # not there, and hanging on lengths
+
+    def __bool__(self) -> bool:
+        return bool(self.known or self.unfollowed)
 
     def of(self, value: Any) -> Any:
         """The number that a tensor is; None if it is not known to be one."""
@@ -80,6 +85,13 @@ class Extremes:
         """The least and the largest number of a tensor; None if they are not known."""
         tensor, version, found = self.known.get(id(value), (None, 0, None))
         return found if tensor is not None and tensor is value and tensor._version == version else None
+
+    def hang(self, value: Any) -> bool:
+        """Whether numbers hang on lengths in a way that is known, or that is not followed."""
+        if self.unfollowed.get(id(value), (None,))[0] is value:
+            return True
+        tensor, _, found = self.known.get(id(value), (None, 0, None))
+        return found is not None and tensor is value and any(type(n) in (Length, Share) for n in found[:2])
 
     def counted(self, func: Any, args: Any) -> Any:
         """What an operator is given, with these numbers where it takes whole numbers."""
@@ -93,15 +105,20 @@ class Extremes:
         number = self.of(value) if isinstance(value, torch.Tensor) else None
         return number if type(number) is Length else value
 
-    def made(self, followed: Sequence[Range | None], out: Any) -> None:
-        """Note the extremes of what an operator made, where they are those that were followed; of pieces, of each."""
+    def made(self, followed: Sequence[Range | None], out: Any, blank: Callable[[Any], bool], hanging: bool) -> None:
+        """Note the extremes of what an operator made, where they are those that were followed; of pieces, of each.
+
+        Args:
+            blank: whether the values of a tensor are not there.
+            hanging: whether what it was given hangs on lengths: so does what is not followed.
+        """
         made = out if isinstance(out, (tuple, list)) else (out,)
         for t, found in zip(made, [*followed] * len(made) if len(followed) == 1 else followed, strict=False):
             if found is None or not isinstance(t, torch.Tensor) or t.dtype not in WITH_VALUES or not t.numel():
                 continue
             if not t.dtype.is_floating_point:
                 found = of_both(whole_number, found)._replace(exact=found.exact)
-            if t.is_meta:
+            if blank(t):
                 self.known[id(t)] = t, t._version, found._replace(exact=False)
                 continue
             if t.numel() > MOST:
@@ -110,6 +127,9 @@ class Extremes:
             exact = all(_near(n, end, t.dtype) for n, end in zip(found, ends, strict=False))
             if exact or (t.dim() and _value(found.least) <= ends[0] and ends[1] <= _value(found.largest)):
                 self.known[id(t)] = t, t._version, found._replace(exact=found.exact and exact)
+        for t in made if hanging else ():
+            if blank(t) and self.within(t) is None:
+                self.unfollowed[id(t)] = (t,)
 
     def concern(self, func: Any, args: Sequence[Any]) -> bool:
         """Whether something is known of what an operator makes, or is given."""
@@ -144,8 +164,10 @@ class Extremes:
     ) -> Iterator[Range | None]:
         """Between which numbers positions lie that values say."""
         name = _name(func)
-        if name in ("randperm", "randint"):
-            ends = [v for v in args if type(v) in (int, Length)]
+        if name in _WITHIN:
+            yield Range(*_WITHIN[name], False)
+        elif name in ("randperm", "randint"):
+            ends = [v for v in (*args, kwargs.get("low"), kwargs.get("high")) if type(v) in (int, Length)]
             yield Range(ends[0] if len(ends) > 1 else 0, ends[-1] - 1, False)
         elif name == "multinomial":
             yield Range(0, lengths(args[0])[-1] - 1, False)
@@ -165,9 +187,11 @@ class Extremes:
         given = [*given[name in ("topk", "kthvalue") :], kwargs.get("dim"), kwargs.get("axis")]
         axes = next((v for v in given if type(v) is int or isinstance(v, (tuple, list))), None)
         if name in _SUMS:
-            if (found := self._given(x, fixed)) is not None and axes is not None and found.least >= 0:
+            found = Range(0, 1) if name == "count_nonzero" else self._given(x, fixed)
+            if found is not None and axes is not None:
                 count = math.prod([lengths(x)[i] for i in ((axes,) if isinstance(axes, int) else axes)])
-                yield Range(found.least, found.largest * count, False)
+                least = found.least if found.least >= 0 else found.least * count
+                yield Range(least, found.largest * count if found.largest >= 0 else found.largest, False)
         elif name in ("argmax", "argmin") and axes is None:
             yield Range(0, math.prod(lengths(x)) - 1, False)
         elif axes is not None or name in ("argsort", "topk", "sort", "kthvalue", "mode"):
@@ -220,7 +244,8 @@ class Extremes:
             return Range(value, value) if isinstance(value, (int, float)) else None
         if (found := self.within(value)) is not None:
             return found
-        if not fixed(value) or value.is_meta or not 0 < value.numel() <= MOST or value.dtype not in WITH_VALUES:
+        there = fixed(value) and value.layout == torch.strided and not value.is_meta and 0 < value.numel() <= MOST
+        if not there or value.dtype not in WITH_VALUES:
             return Range(0, 1, False) if value.dtype == torch.bool else None
         least, largest = _ends(value)
         return Range(least, least if least == largest else largest)

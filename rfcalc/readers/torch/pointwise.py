@@ -48,13 +48,18 @@ def clamp(call: OperatorCall) -> Value:
         call.step.args.get(n) for n in (("min_val", "max_val") if "hard" in call.step.name else ("min", "max"))
     )
     if isinstance(low, torch.Tensor) or isinstance(high, torch.Tensor):
-        return several(call, [call.step.args[n] for n in ("self", "min", "max") if call.step.args[n] is not None])
+        return _limited(call)
     layer: Layer = Elementwise("clamp", _numbers(low, high))
     if low is None or high is None:
         layer = Elementwise("maximum" if high is None else "minimum", _numbers(low if high is None else high))
     if (low, high) in ((-1, 1), (0, 6)) or "hard" in call.step.name:
         layer = Activation("relu6") if (low, high) == (0, 6) else Activation("hardtanh")
     return alone(call.graph, call.x, layer)
+
+
+def _limited(call: OperatorCall) -> Value:
+    """Values between those of other tensors."""
+    return several(call, [a for n in ("self", "min", "max") if (a := call.step.args.get(n)) is not None])
 
 
 @handles("prelu")
@@ -125,6 +130,8 @@ def triangle(call: OperatorCall) -> Value:
 
 @handles(*UNARY)
 def unary(call: OperatorCall) -> Value:
+    if any(isinstance(call.step.args.get(n), torch.Tensor) for n in ("min", "max")):
+        return _limited(call)
     name = call.step.name
     return alone(call.graph, call.x, Elementwise(name[:-1] if name.endswith("_") else name))
 
@@ -182,7 +189,7 @@ def _of_number(name: str, args: Mapping[str, Any], x: torch.Tensor) -> Elementwi
     operands = [args[n] for n in ("self", "other", "exponent") if n in args]
     number, *more = _numbers(*(a for a in operands if a is not x)) or (None,)
     plain = len(operands) == 2 and args.get("alpha", 1) == 1 and args.get("rounding_mode") is None
-    first = operands[0] is x
+    first = bool(operands) and operands[0] is x
     if more or not plain:
         number = None
     if name in ("sub", "subtract", "rsub"):

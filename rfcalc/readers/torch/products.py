@@ -66,7 +66,7 @@ def masked_by(graph: TensorBuilder, x: Value, y: Value, gone: Any, dims: tuple[i
 @handles("addmm", "baddbmm")
 def addmm(call: OperatorCall) -> Value:
     graph = call.graph
-    first, second = ("mat1", "mat2") if call.step.name == "addmm" else ("batch1", "batch2")
+    first, second = ("mat1", "mat2") if call.step.name.rstrip("_") == "addmm" else ("batch1", "batch2")
     if call["alpha"] != 1 or call["beta"] not in (0, 1):
         raise NotUnderstood("with factors")
     weight, bias = call[second], call["self"]

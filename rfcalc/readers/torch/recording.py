@@ -7,15 +7,11 @@ again. What no input reaches is computed, and code may ask for its values; what 
 
 from __future__ import annotations
 
-import dis
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from functools import cache
-from itertools import pairwise
-from types import CodeType
 from typing import Any, NamedTuple
 
 import torch
@@ -183,7 +179,6 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         if mistake is not None:
             raise mistake.at(type(module).__name__)
         grown = len(list(module.parameters())) > len(parts.parameters)
-    catching = any(map(catches, disguise.codes))
     outputs = list(outputs_of(result))
     if not outputs:
         raise RfcalcError(
@@ -198,20 +193,13 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         frozenset(recorder.written),
         tuple(disguise.assumed),
         recorder.once,
-        disguise.sizes_asked or catching or any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules),
-        catching,
+        disguise.sizes_asked
+        or disguise.catching
+        or any(isinstance(m, torch.jit.ScriptModule) for _, m in parts.modules),
+        disguise.catching,
         tuple(checkpoints.runs),
         tuple(checkpoints.derived),
     )
-
-
-@cache
-def catches(code: CodeType) -> bool:
-    """Whether code catches errors, and so may do something else where a layer refuses."""
-    steps = [step.opname for step in dis.get_instructions(code)]
-    bare = any(pair == ("PUSH_EXC_INFO", "POP_TOP") for pair in pairwise(steps))
-    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return "CHECK_EXC_MATCH" in steps or bare or "suppress" in code.co_names or any(map(catches, inner))
 
 
 def _python_dispatcher() -> Any:

@@ -118,7 +118,9 @@ def _drawn(step: Operation) -> RfcalcError | None:
 def _filled(step: Operation) -> RfcalcError | None:
     """More values to fill in than there are."""
     mask, there = step.args["mask"], step.args["source"].numel()
-    count = None if mask.is_meta else int(mask.expand(step.args["self"].shape).sum())
+    count = None
+    if not mask.is_meta:
+        count = int(mask.expand(torch.broadcast_shapes(mask.shape, step.args["self"].shape)).sum())  # type: ignore[no-untyped-call]
     if count is None or count <= there:
         return None
     return _inside(step, f"it fills in {plural(count, 'value')}", f"there are {there}")
@@ -180,7 +182,9 @@ def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
         yield axis, int(args["self"].shape[axis]), counted
         return
     x = args["self"]
-    if "indices" in args:  # x[..., index], x[..., index] = value
+    if step.name == "take_along_dim":
+        args = {**args, "index": args["indices"]}
+    elif "indices" in args:  # x[..., index], x[..., index] = value
         axis = 0
         for index in args["indices"]:
             mask = index is not None and index.dtype in (torch.bool, torch.uint8)
@@ -199,7 +203,7 @@ _LOSSES = ("cross_entropy_loss", "nll_loss", "nll_loss_nd", "nll_loss2d", "nll_l
 _PICKING = frozenset(
     [
         *("embedding", "index", "index_put", "index_select", "index_add", "index_copy", "index_fill"),
-        *("gather", "scatter", "scatter_add", "scatter_reduce", "take"),
+        *("gather", "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim"),
         *_LOSSES,
     ]
 )
