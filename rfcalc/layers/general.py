@@ -12,7 +12,7 @@ from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
 from rfcalc.core.masks import CAUSAL, Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, agree, decide, prod
+from rfcalc.core.size import Size, agree, decide, holds, prod
 from rfcalc.core.sliding import choice
 from rfcalc.core.syntax import Spelling, Word, flags, sizes
 from rfcalc.core.window import STEP, All, Index
@@ -284,6 +284,9 @@ class Constant(Layer):
         return self.uniform
 
     def output(self, *xs: Shape) -> Shape:
+        for n in self.dims:
+            if not holds(n >= 1, "{} ≥ 1", n):
+                raise ShapeError("nothing is left of a table", why=f"it is {'x'.join(map(str, self.dims))}")
         return Shape(*self.dims, channel=self.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:

@@ -311,10 +311,12 @@ def repeated_along(graph: Builder, x: Value, times: Sequence[int], dims: tuple[i
         wanted = (*x.dims[:axis], x.dims[axis] * n, *x.dims[axis + 1 :])
         if x.dims[axis] == 1:
             x = stretched(graph, x, wanted)
-        else:
+        elif axis == x.batch or graph.axis(x, axis) == graph.shape(x).channel:
             if axis == x.batch:
                 x = graph.plain(x)
             x = graph.add(Concat(graph.axis(x, axis)), (x.node,) * n, wanted, x.batch)
+        else:
+            x = _copied(graph, x, axis, n, wanted, 0)
     if x.dims != dims:
         raise NotUnderstood("repeated along an axis that is not there")
     return x
@@ -323,10 +325,14 @@ def repeated_along(graph: Builder, x: Value, times: Sequence[int], dims: tuple[i
 def repeated_each(graph: Builder, x: Value, axis: int, times: int) -> Value:
     """Each position of an axis so many times: an axis of one after it, broadcast, and merged with it."""
     dims = (*x.dims[:axis], x.dims[axis] * times, *x.dims[axis + 1 :])
-    if x.dims[axis] == 1:
-        return stretched(graph, x, dims)
-    apart = (*x.dims[: axis + 1], 1, *x.dims[axis + 1 :])
+    return stretched(graph, x, dims) if x.dims[axis] == 1 else _copied(graph, x, axis, times, dims, 1)
+
+
+def _copied(graph: Builder, x: Value, axis: int, times: int, dims: tuple[int, ...], behind: int) -> Value:
+    """An axis so many times: the whole of it (`behind` = 0), or each of its positions (1)."""
+    new = axis + behind
+    apart = (*x.dims[:new], 1, *x.dims[new:])
     batch = None if x.batch is None else x.batch + (axis < x.batch)
-    x = inserted_axis(graph, x, apart, batch, axis + 1)
-    x = stretched(graph, x, (*apart[: axis + 1], times, *apart[axis + 2 :]))
+    x = inserted_axis(graph, x, apart, batch, new)
+    x = stretched(graph, x, (*apart[:new], times, *apart[new + 1 :]))
     return regrouped(graph, x, dims, None if batch is None else batch - (axis < batch))

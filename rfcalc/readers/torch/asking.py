@@ -80,6 +80,9 @@ ASKING = {
 
 FINEST = 64  # part of a length that a map is resized by
 SQUEEZING = frozenset((_T.squeeze, torch.squeeze, _T.squeeze_))
+COVARIANCES = frozenset(
+    getattr(owner, name) for owner in (_T, torch) for name in ("cov", "corrcoef")
+)  # of one: a number
 INSERTING = frozenset((_T.unsqueeze, torch.unsqueeze))
 NARROWING = frozenset((_T.narrow, torch.narrow))
 # What PyTorch compares with data only.
@@ -148,12 +151,14 @@ BY_INDEX = frozenset(  # of a tensor, an axis, positions
     for end in ("", "_")
     if hasattr(owner, name + end)
 )
+UNPOOLING = (F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)
 FLAT = frozenset((_T.take, torch.take))
 ALONG = frozenset((_T.take_along_dim, torch.take_along_dim))
 ATTENTION: Any = F.scaled_dot_product_attention
 LOSSES = frozenset((F.cross_entropy, F.nll_loss))  # of what is counted for each class, the classes
 BY_AXIS = frozenset((_T.narrow, torch.narrow, _T.select, torch.select, _T.unfold))
 FITTING = BY_INDEX | BY_AXIS | PICKING | LOSSES | FLAT | ALONG | {
+    *UNPOOLING,
     F.embedding, F.embedding_bag, F.one_hot, _T.split, torch.split, _T.split_with_sizes, _T.tensor_split,
     torch.tensor_split, _T.as_strided, torch.as_strided,
 }  # fmt: skip  # what refuses positions that a table does not have
@@ -166,6 +171,12 @@ def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, A
     """The positions that an operator is given as values, what it picks from (or how many there are), the axis (None
     where all are laid out flat), and from where they count: -1 where negative ones count from the end, else 0."""
     table, *given = args
+    if func in UNPOOLING:
+        named = dict(zip(("indices", "kernel_size", "stride", "padding", "output_size"), given, strict=False)) | kwargs
+        size = named.get("output_size")
+        if isinstance(size, (tuple, list)) and isinstance(named.get("indices"), torch.Tensor):
+            yield named["indices"], math.prod(size[-UNPOOLING.index(func) - 1 :]), None, 0
+        return
     if func is F.one_hot:
         classes = (*given, kwargs.get("num_classes"))[0]
         if isinstance(classes, int) and (type(classes) is not int or classes > 0):

@@ -20,6 +20,7 @@ from rfcalc.readers.torch.asking import (
     ASKING,
     ATTENTION,
     COUNTS,
+    COVARIANCES,
     DEMANDING,
     DRAWING,
     FILLING,
@@ -116,6 +117,8 @@ class Disguise(TorchFunctionMode):
             self.sliced(args[0], args[1] if isinstance(args[1], tuple) else (args[1],), func is _T.__setitem__)
         if func in SQUEEZING and self.blank(args[0]):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
+        if func in COVARIANCES and self.blank(args[0]) and args[0].dim() > 1:
+            self.squeezed(args[0], 0)
         unfollowed = not compared(func, args)
         if func in FITTING and any(self.blank(i) for i, *_ in indexed(func, args, kwargs or {})):
             self.sizes_asked = True  # whether positions that values say lie in a table
@@ -214,7 +217,7 @@ class Disguise(TorchFunctionMode):
     def _would_run(self, since: int, met: bool) -> None:
         """Refuse what PyTorch lets pass without data, and refuses with it."""
         for number, step in enumerate(self.recorder.steps[since:], since):
-            if met and not self.catching and step.name not in NORMALISING:
+            if met and not self.catching and step.name not in NORMALISING and all(t.numel() for t in step.given):
                 continue
             if (wrong := cannot_run(step, self.recorder.written)) is not None:
                 self.refused = step

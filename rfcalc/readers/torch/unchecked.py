@@ -2,7 +2,8 @@
 
 Tensors on the device ``meta`` have shapes only, and some operators compare less there than their kernels do: a
 transposed convolution its channels, a normalisation its statistics, an index its positions with the axis it picks from.
-Figures of what cannot run would be wrong, so these are compared here; rarer ones run once on zeros.
+Figures of what cannot run would be wrong, so these are compared here; rarer ones, and those that are given a tensor
+without values, run once on zeros.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def cannot_run(step: Operation, written: Container[int]) -> RfcalcError | None:
         written: memory that the run has written to, whose values were others when the operator read them.
     """
     name = step.name.rstrip("_")
+    if not all(t.numel() for t in step.given) and (wrong := _on_zeros(step)) is not None:
+        return wrong
     if name in _PICKING:
         return _targets(step) or _flags(step) or _positions(step, written) or _values(step)
     check = _on_zeros if name in _SELDOM else _CHECKS.get(name)
@@ -84,7 +87,8 @@ def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
 
 def _on_zeros(step: Operation) -> RfcalcError | None:
     """What the operator itself refuses, given zeros of the same shapes and the positions that are there."""
-    if sum(t.numel() for t in step.given) > MOST:
+    operator = getattr(torch.ops.aten, step.name, None)
+    if operator is None or sum(t.numel() for t in step.given) > MOST:
         return None
 
     def zeros(value: Any) -> Any:
@@ -96,7 +100,7 @@ def _on_zeros(step: Operation) -> RfcalcError | None:
 
     with _disable_current_modes(), torch.no_grad():
         try:
-            getattr(torch.ops.aten, step.name)(**{name: zeros(value) for name, value in step.args.items()})
+            operator(**{name: zeros(value) for name, value in step.args.items()})
         except (RuntimeError, IndexError) as error:
             told = str(error).split("\n")[0].strip()
             shapes = ", ".join("x".join(map(str, t.shape)) or "one value" for t in step.given)
