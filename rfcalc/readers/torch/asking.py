@@ -228,8 +228,9 @@ def picked(func: Any, args: Any, table: torch.Tensor) -> Iterator[int]:
 
 
 def positions(at: Any) -> list[Any]:
-    """The lengths that pick one position."""
-    return [i for i in (at if isinstance(at, tuple) else (at,)) if type(i) is Length]
+    """The lengths that pick one position, or where slices begin."""
+    found = [i.start if isinstance(i, slice) else i for i in (at if isinstance(at, tuple) else (at,))]
+    return [i for i in found if type(i) is Length]
 
 
 def _scaled(func: Any, args: Any, kwargs: Any, lengths: Sequence[Any]) -> Iterator[Any]:
