@@ -7,7 +7,7 @@ numbers, and are none: where code looks at that, it does something else than it 
 2. Nothing in it looks at what a length is (`type(h) is int`, `h is w`).
 3. Along every axis, a further size that is told to be taken, or one that is told to be refused, does what is told: both
    of them, unless another axis has the same sizes. So does the least size: it is read at larger ones only, and
-   operators may demand more than the layers before them.
+   operators may demand more than the layers before them; and one of the last sizes that have no end.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def confirmed(target: Any, network: Network, found: Sizes) -> None:
     if source.sizes_asked and not _as_read(source, called(network)):
         return
     places = [network.outputs.index(r.node) if r.node in network.outputs else None for r in source.returned]
-    for axis, n in dict.fromkeys((*(_further(found) if source.sizes_asked else ()), *_least(found))):
+    asked = (*_further(found), *_larger(found)) if source.sizes_asked else ()
+    for axis, n in dict.fromkeys((*asked, *_least(found))):
         inputs = list(found.concrete(axis, n))
         told = _told(found, axis, n)
         one = source.by_itself(base, as_called(source, inputs))
@@ -126,13 +127,31 @@ def _further(found: Sizes) -> Iterator[tuple[int, int]]:
 
 def _least(found: Sizes) -> Iterator[tuple[int, int]]:
     """Axes and the least size that each of them takes; of axes with the same sizes, the first."""
+    for axis, own in _unlike(found):
+        least = min([c.first for c in found.axes[axis].taken], default=own)
+        if least < own:
+            yield axis, least
+
+
+def _larger(found: Sizes) -> Iterator[tuple[int, int]]:
+    """Axes and a size of the last ones that have no end, half as large again or more; of axes alike, the first."""
+    for axis, own in _unlike(found):
+        endless = [c for c in found.axes[axis].taken if c.last is None]
+        if endless:
+            last = max(endless, key=lambda c: c.first)
+            n = last.first + last.modulus * max(0, -((last.first - own - own // 2) // last.modulus))
+            if n <= MOST:
+                yield axis, n
+
+
+def _unlike(found: Sizes) -> Iterator[tuple[int, int]]:
+    """The axes that take other sizes than those before, or make others, and their own size."""
     known = []
     for axis, (own, solved) in enumerate(zip(found.inputs[0].spatial, found.axes, strict=True)):
-        least = min([c.first for c in solved.taken], default=own)
         alike = own, solved.valid, found.output(axis)
-        if alike not in known and least < own:
+        if alike not in known:
             known.append(alike)
-            yield axis, least
+            yield axis, int(own)
 
 
 def _nearest(classes: Sequence[Class], own: int) -> list[int]:
