@@ -52,9 +52,9 @@ def bordered(graph: Builder, values: Sequence[Value], axis: int) -> tuple[Value,
     beside = [v for i, v in enumerate(values) if i != lead]
     if all(_is_fixed(graph, v) for v in beside):
         return x, pair, "zeros"
-    n, found = x.dims[axis], list[int]()
+    n, found, known = x.dims[axis], list[int](), dict[int, Sequence[int] | None]()
     for v in values:
-        held = range(n) if v is x else _positions(graph, v.node, x.node, graph.axis(x, axis))
+        held = range(n) if v is x else _positions(graph, v.node, x.node, graph.axis(x, axis), known)
         if v.batch != x.batch or held is None:
             return None
         found += held
@@ -88,8 +88,22 @@ def along(graph: Builder, values: list[Value], axis: int, dims: tuple[int, ...])
     return chained(graph, values, axis, dims)
 
 
-def _positions(graph: Builder, node: int, root: int, axis: int) -> Sequence[int] | None:
-    """Which positions of an axis of an earlier node another one holds, which has the same axes and nothing else."""
+def _positions(
+    graph: Builder, node: int, root: int, axis: int, known: dict[int, Sequence[int] | None]
+) -> Sequence[int] | None:
+    """Which positions of an axis of an earlier node another one holds, which has the same axes and nothing else.
+
+    Args:
+        known: those of other nodes; filled.
+    """
+    if node not in known:
+        known[node] = _positions_of(graph, node, root, axis, known)
+    return known[node]
+
+
+def _positions_of(
+    graph: Builder, node: int, root: int, axis: int, known: dict[int, Sequence[int] | None]
+) -> Sequence[int] | None:
     if node == root:
         return range(graph.shapes[root].dims[axis])
     if node < len(graph.inputs):
@@ -98,12 +112,12 @@ def _positions(graph: Builder, node: int, root: int, axis: int) -> Sequence[int]
     layer, y = made.layer, graph.shapes[node]
     xs = tuple([graph.shapes[i] for i in made.inputs])
     if layer.joins_along(y) == axis:
-        parts = [_positions(graph, i, root, axis) for i in made.inputs]
+        parts = [_positions(graph, i, root, axis, known) for i in made.inputs]
         return None if None in parts else [p for part in parts for p in part or ()]
     read = [i for i in made.inputs if graph.carriers[i]]
     if len(read) != 1 or layer.row_major or not (layer.memory == VIEW or layer.repeats or layer.picks):
         return None
-    held = _positions(graph, read[0], root, axis)
+    held = _positions(graph, read[0], root, axis, known)
     told = (layer.apart(xs, y) or layer.reads(xs, y))[made.inputs.index(read[0])]
     if held is None or len(told) != 1:
         return None

@@ -105,6 +105,11 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             return True
         return bool(self.empty) and memory_of(tensor) in self.empty
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch's compiler is not told to leave this alone: to tell it is to load it, for a second and more."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         known = OPERATORS.get(func) or operator(func)
