@@ -70,6 +70,11 @@ def ranks(x: Any) -> Any:
     return x.mean(1).argsort(-1)
 
 
+def written(at: Any, n: int) -> Any:
+    at[:, :2] = n
+    return at
+
+
 # Positions that values of the input say, which always lie in what they pick from.
 SAID: dict[str, Callable[[Any, Any, int], Any]] = {
     "of the channels": lambda net, x, n: x + net.table[x.argmax(1)].mT,
@@ -93,6 +98,7 @@ SAID: dict[str, Callable[[Any, Any, int], Any]] = {
         .mean(2)
         .mT
     ),
+    "steps of values (FSQ)": lambda net, x, n: net.table[((x.tanh() * 2).round() + 2).sum(1).long()].mT,
     "by fractions": lambda net, x, n: x * (torch.arange(n) * 0.1 + 0.3).sin(),
     "counted along a mask": lambda net, x, n: x / ((x > 0).float().sum(-1, keepdim=True) + 1e-6),
 }
@@ -111,6 +117,20 @@ MAY_LIE_BEHIND: dict[str, Callable[[Any, Any, int], Any]] = {
     "along an axis": lambda net, x, n: x + net.table[None].mT.take_along_dim(x.argsort(-1)[..., :1], 2),
     "one hot": lambda net, x, n: F.one_hot(ranks(x), ROWS).float(),
     "scattered": lambda net, x, n: torch.zeros(1, 4, ROWS).scatter_add(2, x.argsort(-1), x),
+    "computed further": lambda net, x, n: x + net.embedding(ranks(x).square() // 100).mT,
+    "shifted bits": lambda net, x, n: x + net.embedding(ranks(x) << 1).mT,
+    "written over": lambda net, x, n: x + net.embedding(ranks(x).fill_(n)).mT,
+    "written in part": lambda net, x, n: x + net.embedding(written(ranks(x), n)).mT,
+    "copied": lambda net, x, n: x + net.embedding(torch.zeros(1, n, dtype=torch.long).copy_(ranks(x))).mT,
+    "of another kind": lambda net, x, n: x + net.embedding(ranks(x).to(torch.uint8).long()).mT,
+    "rests, shifted": lambda net, x, n: x + net.embedding((ranks(x) - 30) % 60).mT,
+    "shares": lambda net, x, n: x + net.embedding((x.mean(1).sigmoid() * n).long()).mT,
+    "centres": lambda net, x, n: net.embedding((x.softmax(-1) * torch.arange(n)).sum(-1).long()).mT,
+    "counted": lambda net, x, n: net.embedding(x.count_nonzero(-1)).mT,
+    "drawn": lambda net, x, n: net.embedding(torch.randint(high=n, size=(1, 9))).mT + x.mean(),
+    "of the channels, in a map": lambda net, x, n: x[..., x.argmax(1)[0, :1]],
+    "drawn, in a map": lambda net, x, n: x[..., torch.randperm(30)[:3]],
+    "by signs, in a map": lambda net, x, n: x[..., x[0, 0].sign().long() + 1],
     "along a mask (RoBERTa)": lambda net, x, n: x + net.embedding((x.mean(1) > 0).long().cumsum(1)).mT,
 }
 

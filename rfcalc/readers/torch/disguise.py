@@ -61,7 +61,7 @@ from rfcalc.readers.torch.higher_order import plain as undone
 from rfcalc.readers.torch.recorder import Operation, Recorder, memory_of, tensors
 from rfcalc.readers.torch.shaping import shaped
 from rfcalc.readers.torch.special import SPECIAL
-from rfcalc.readers.torch.unchecked import NORMALISING, cannot_run
+from rfcalc.readers.torch.unchecked import NORMALISING, RAISING_INDEX_ERROR, cannot_run
 
 UNTOLD = NARROWING | DRAWING | FILLING  # what demands sizes that no layer does
 FLAGGING = frozenset(("torch.nn.modules.transformer",))  # it asks whether masks are causal, and does the same
@@ -222,7 +222,8 @@ class Disguise(TorchFunctionMode):
             if (wrong := cannot_run(step, self.recorder.written)) is not None:
                 self.refused = step
                 del self.recorder.steps[number:]
-                raise RuntimeError(f"{wrong.what}: {wrong.why}")
+                kind = IndexError if step.name.rstrip("_") in RAISING_INDEX_ERROR else RuntimeError
+                raise kind(f"{wrong.what}: {wrong.why}")
         if not met:
             raise RuntimeError("it is given other sizes than it takes")
 

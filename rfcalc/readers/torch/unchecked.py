@@ -108,6 +108,18 @@ def _on_zeros(step: Operation) -> RfcalcError | None:
     return None
 
 
+def _strided(step: Operation) -> RfcalcError | None:
+    """Values behind the end of the memory that a tensor lies in."""
+    x, size = step.args["self"], step.args["size"]
+    first = step.args.get("storage_offset")
+    last = x.storage_offset() if first is None else first
+    last += sum((n - 1) * by for n, by in zip(size, step.args["stride"], strict=True))
+    there = x.untyped_storage().nbytes() // x.itemsize
+    if 0 in size or last < there:
+        return None
+    return _inside(step, f"it reads value {last} of {there}", "strides and an offset say which one, counted from 0")
+
+
 def _drawn(step: Operation) -> RfcalcError | None:
     """More positions than there are, without replacement."""
     count, there = step.args["num_samples"], int(step.args["self"].shape[-1])
@@ -215,11 +227,15 @@ MOST = 1 << 22  # values, of which an operator is run on zeros
 _SELDOM = frozenset(
     ("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter", "put", "index_reduce")
 )
+RAISING_INDEX_ERROR = frozenset(  # others raise a RuntimeError
+    ("index", "index_put", "index_select", "index_copy", "index_fill", "take", "embedding", *_LOSSES)
+)
 _FROM_THE_END = ("index", "index_put", "take")  # these take positions from -n on
 NORMALISING = ("batch_norm", "instance_norm")
 _CHECKS: dict[str, Callable[[Operation], RfcalcError | None]] = {
     **dict.fromkeys((f"conv{kind}{rank}d" for kind in ("", "_transpose") for rank in (1, 2, 3)), _convolution),
     **dict.fromkeys(NORMALISING, _normalisation),
+    **dict.fromkeys(("as_strided", "as_strided_copy"), _strided),
     "multinomial": _drawn,
     "masked_scatter": _filled,
 }
