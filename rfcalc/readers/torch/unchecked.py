@@ -94,9 +94,10 @@ def _on_zeros(step: Operation) -> RfcalcError | None:
     def zeros(value: Any) -> Any:
         if isinstance(value, (tuple, list)):
             return [zeros(v) for v in value]
-        if not isinstance(value, torch.Tensor) or not (value.is_meta or value.is_floating_point()):
+        if not isinstance(value, torch.Tensor):
             return value
-        return torch.zeros(value.shape, dtype=value.dtype)
+        there = not (value.is_meta or value.is_floating_point())
+        return value.clone() if there else torch.zeros(value.shape, dtype=value.dtype)
 
     with _disable_current_modes(), torch.no_grad():
         try:
