@@ -372,8 +372,16 @@ def test_control_what_depends_on_values_has_no_shape() -> None:
 
 
 def test_steps_in_memory_that_leave_their_axis_are_not_read() -> None:
-    skewed = Module(lambda m, x: x.as_strided((1, 2, 5, 5), (50, 25, 6, 1)))
+    skewed = Module(lambda m, x: x.as_strided((1, 1, 5, 5), (50, 25, 6, 1)))
     assert [u.why for u in rfcalc.from_torch(skewed, "2x5x5").unknown] == ["past the end of an axis"]
+
+
+def test_steps_in_memory_that_leave_it_are_refused() -> None:
+    skewed = Module(lambda m, x: x.as_strided((1, 2, 5, 5), (50, 25, 6, 1)))
+    with pytest.raises(RuntimeError, match="out of bounds for storage"):
+        skewed(torch.zeros(1, 2, 5, 5))
+    with pytest.raises(RfcalcError, match="reads value 53 of 50"):
+        rfcalc.from_torch(skewed, "2x5x5")
 
 
 def test_complex_weights_may_meet_a_real_input() -> None:

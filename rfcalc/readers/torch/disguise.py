@@ -197,9 +197,9 @@ class Disguise(TorchFunctionMode):
             self.recorder.steps[-1].merging = True
         if len(self.watched.given) > since:
             self.watched.ran(since, len(self.recorder.steps))
-        self.extremes.made(
-            followed, out, self.blank, hanging is not None or any(map(self.extremes.hang, tensors((called, kwargs))))
-        )
+        if known or self.extremes:
+            hangs = hanging is not None or any(map(self.extremes.hang, tensors((called, kwargs))))
+            self.extremes.made(followed, out, self.blank, hangs)
         if hanging is not None:
             fixed = {memory_of(t) for t in tensors(args) if memory_of(t) not in self.watched.hanging}
             if func is _T.__setitem__ and not self.blank(args[0]):
