@@ -87,6 +87,9 @@ SAID: dict[str, Callable[[Any, Any, int], Any]] = {
     "the best, sorted": lambda net, x, n: x.gather(2, x.topk(k=3, dim=2)[1].sort(-1)[0]),
     "of halves": lambda net, x, n: x.gather(2, 2 * F.max_pool1d(x, 2).argsort(-1)),
     "one hot": lambda net, x, n: F.one_hot(ranks(x), n).float(),
+    "along an axis, of which rests are taken": lambda net, x, n: (
+        x + net.table[None].mT.take_along_dim(x.argsort(-1)[..., :1], 2)
+    ),
     "scattered": lambda net, x, n: torch.zeros(1, 4, n).scatter_add(2, x.argsort(-1), x),
     "the last of a mask": lambda net, x, n: x[torch.arange(1), :, (x.mean(1) > 0).sum(-1) - 1],
     "as many as in a mask": lambda net, x, n: F.pad(x, (1, 0)).gather(2, (x > 0).cumsum(-1)),
@@ -114,7 +117,6 @@ MAY_LIE_BEHIND: dict[str, Callable[[Any, Any, int], Any]] = {
     "of pools": lambda net, x, n: F.max_pool1d(x, 2) + net.table[F.max_pool1d(x, 2, return_indices=True)[1]].sum(-1),
     "of a shorter map": lambda net, x, n: F.max_pool1d(x, 2).gather(2, x.argsort(-1)[..., :4]),
     "taken": lambda net, x, n: x + net.table[:, 0].take(x.argmax(-1))[..., None],
-    "along an axis": lambda net, x, n: x + net.table[None].mT.take_along_dim(x.argsort(-1)[..., :1], 2),
     "one hot": lambda net, x, n: F.one_hot(ranks(x), ROWS).float(),
     "scattered": lambda net, x, n: torch.zeros(1, 4, ROWS).scatter_add(2, x.argsort(-1), x),
     "computed further": lambda net, x, n: x + net.embedding(ranks(x).square() // 100).mT,
@@ -126,6 +128,7 @@ MAY_LIE_BEHIND: dict[str, Callable[[Any, Any, int], Any]] = {
     "rests, shifted": lambda net, x, n: x + net.embedding((ranks(x) - 30) % 60).mT,
     "shares": lambda net, x, n: x + net.embedding((x.mean(1).sigmoid() * n).long()).mT,
     "centres": lambda net, x, n: net.embedding((x.softmax(-1) * torch.arange(n)).sum(-1).long()).mT,
+    "as long as a mask holds": lambda net, x, n: net.embedding((x > 0).long().cumprod(-1).sum(-1)).mT,
     "counted": lambda net, x, n: net.embedding(x.count_nonzero(-1)).mT,
     "drawn": lambda net, x, n: net.embedding(torch.randint(high=n, size=(1, 9))).mT + x.mean(),
     "of the channels, in a map": lambda net, x, n: x[..., x.argmax(1)[0, :1]],

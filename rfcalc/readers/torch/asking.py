@@ -184,8 +184,8 @@ def indexed(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[torch.Tensor, A
         return
     if func in FLAT or func in ALONG:
         index, axis = (*given, *(kwargs[name] for name in ("index", "indices", "dim") if name in kwargs), None)[:2]
-        if isinstance(index, torch.Tensor):
-            yield index, table, axis, -(func in FLAT)
+        if isinstance(index, torch.Tensor) and axis is None:  # along an axis it takes rests of what is given
+            yield index, table, None, -(func in FLAT)
         return
     if func in LOSSES and given and isinstance(given[0], torch.Tensor) and not given[0].is_floating_point():
         yield given[0], table, min(1, table.dim() - 1), 0

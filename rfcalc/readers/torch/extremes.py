@@ -61,9 +61,10 @@ _WITH_POSITIONS = frozenset(  # values and positions along an axis
 )
 _POOLS = frozenset(f"{kind}max_pool{rank}d_with_indices" for kind in ("", "adaptive_") for rank in (1, 2, 3))
 _SUMS = frozenset(("sum", "cumsum", "count_nonzero"))
+_PRODUCTS = frozenset(("prod", "cumprod"))  # of a mask, one
 _WITHIN = {"sigmoid": (0, 1), "softmax": (0, 1), "sign": (-1, 1), "tanh": (-1, 1), "sin": (-1, 1), "cos": (-1, 1)}
 _DRAWN = frozenset(("randperm", "randint", "multinomial", "searchsorted", "bucketize"))
-SAYING = _WITHIN.keys() | _POSITIONS | _WITH_POSITIONS | _POOLS | _SUMS | _DRAWN | {"clamp", "clip"}
+SAYING = _WITHIN.keys() | _POSITIONS | _WITH_POSITIONS | _POOLS | _SUMS | _PRODUCTS | _DRAWN | {"clamp", "clip"}
 
 
 class Extremes:
@@ -186,7 +187,10 @@ class Extremes:
         x, *given = args
         given = [*given[name in ("topk", "kthvalue") :], kwargs.get("dim"), kwargs.get("axis")]
         axes = next((v for v in given if type(v) is int or isinstance(v, (tuple, list))), None)
-        if name in _SUMS:
+        if name in _PRODUCTS:
+            found = self._given(x, fixed)
+            yield found if found is not None and found[:2] == (0, 1) else None
+        elif name in _SUMS:
             found = Range(0, 1) if name == "count_nonzero" else self._given(x, fixed)
             if found is not None and axes is not None:
                 count = math.prod([lengths(x)[i] for i in ((axes,) if isinstance(axes, int) else axes)])

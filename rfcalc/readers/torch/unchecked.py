@@ -199,8 +199,8 @@ def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
         yield axis, int(args["self"].shape[axis]), counted
         return
     x = args["self"]
-    if step.name == "take_along_dim":
-        args = {**args, "index": args["indices"]}
+    if step.name == "take_along_dim":  # along an axis it takes rests of what is given
+        args = {**args, "index": args["indices"] if args.get("dim") is None else None}
     elif "indices" in args:  # x[..., index], x[..., index] = value
         axis = 0
         for index in args["indices"]:
