@@ -65,6 +65,7 @@ REFUSED: dict[str, Code] = {
     "replicated, then cut": padded("replicate", 5, -9),
     "cut behind what is replicated": padded("replicate", -5, 9),
     "reflected, then cut": padded("reflect", -5, 4),
+    "rests of a table": lambda x, n: x * torch.take_along_dim(TABLE.mT, torch.arange(n)[None], 1),
     "covariances": lambda x, n: torch.cov(x[0].mT),
     "correlations": lambda x, n: torch.corrcoef(x[0].mT),
     "a limit for each": lambda x, n: torch.clamp_max(torch.ones(7, 1), x[0, 0]),
@@ -107,6 +108,7 @@ NOT_TOLD: dict[str, Code] = {
     "strides, written": lambda x, n: x.as_strided_((10,), (3,), 20),
     "a product, written": lambda x, n: x[0].clone().addmm_(torch.ones(4, 7), torch.ones(7, 20)),
     "masked": lambda x, n: x.masked_scatter(torch.ones(20) > 0, torch.ones(20, 5)),
+    "masked, over it": lambda x, n: x[0].clone().masked_scatter_(torch.ones(20) > 0, torch.ones(20, 5)),
     "sparse": lambda x, n: torch.sparse.mm(torch.eye(20).to_sparse(), x[0].mT),
 }
 

@@ -17,6 +17,7 @@ from rfcalc.core.lengths import Asked, Condition, Expression, Given, Length, Sha
 from rfcalc.core.noticed import caller, noticed
 from rfcalc.core.plainly import beyond, larger, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
+    ALONG,
     ASKING,
     ATTENTION,
     COUNTS,
@@ -344,7 +345,7 @@ class Disguise(TorchFunctionMode):
                 if ends.exact:
                     return False
                 lose(hanging)
-        if indices or hanging is None or any(self.blank(t) for t in tensors(args)):
+        if indices or hanging is None or func in ALONG or any(self.blank(t) for t in tensors(args)):
             return True
         if func in SELECTING and not self._varies(args[0]):
             given = [*args[1:], *(kwargs[name] for name in ("dim", "index") if name in kwargs)]

@@ -135,10 +135,13 @@ def _drawn(step: Operation) -> RfcalcError | None:
 def _filled(step: Operation) -> RfcalcError | None:
     """More values to fill in than there are."""
     mask, there = step.args["mask"], step.args["source"].numel()
-    count = None
-    if not mask.is_meta:
-        count = int(mask.expand(torch.broadcast_shapes(mask.shape, step.args["self"].shape)).sum())  # type: ignore[no-untyped-call]
-    if count is None or count <= there:
+    if mask.is_meta:
+        return None
+    try:
+        count = int((mask & torch.ones_like(step.args["self"], dtype=torch.bool, device=mask.device)).sum())
+    except RuntimeError:
+        return None  # PyTorch refuses it without data, too
+    if count <= there:
         return None
     return _inside(step, f"it fills in {plural(count, 'value')}", f"there are {there}")
 
