@@ -176,6 +176,19 @@ def test_positions_that_values_say_may_not_be_there(pick: str) -> None:
     assert caught.value.where.startswith("test_sizes_of_positions.py, line")
 
 
+def test_tables_of_a_module_that_is_built_without_data(tmp_path: Any, monkeypatch: Any) -> None:
+    (tmp_path / "ranked.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.rows = nn.Embedding(50, 4)\n\n    def forward(self, x):\n"
+        "        return x + self.rows(x.mean(1).argsort(-1)).mT\n\n\nclass Rests(Net):\n    def forward(self, x):\n"
+        "        return x + self.rows(x.mean(1).argsort(-1) % 50).mT\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RfcalcError, match="at 4x51 it picks by positions that values say"):
+        rfcalc.sizes("ranked.py:Net", (4, 20))
+    assert 51 in rfcalc.sizes("ranked.py:Rests", (4, 20)).axes[0].valid
+
+
 def test_what_is_left_out_behind_a_limit_is_not_told() -> None:
     found = rfcalc.sizes(Picks(MAPS["a limit far away"]), (4, 20))
     assert set(found.unseen(0).values()) == {None}

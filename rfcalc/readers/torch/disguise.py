@@ -360,7 +360,8 @@ class Disguise(TorchFunctionMode):
         """How many positions a table has along an axis, or in all; None where that is not known."""
         if not isinstance(table, torch.Tensor):
             return table
-        lengths = self.lengths(table) if self.blank(table) else self._known(table)
+        held = isinstance(table, torch.nn.Parameter)  # of a module that is built without data, too
+        lengths = tuple(table.shape) if held else self.lengths(table) if self.blank(table) else self._known(table)
         return lengths and (math.prod(lengths) if axis is None else lengths[axis])
 
     def _may_fit(self, index: torch.Tensor, table: Any, axis: int | None, least: int) -> None:
