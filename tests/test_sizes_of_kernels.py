@@ -99,6 +99,7 @@ NOT_TOLD: dict[str, Code] = {
     "classes": lambda x, n: F.multi_margin_loss(x[0], torch.tensor([0, 5, 12, 3])),
     "several classes": lambda x, n: F.multilabel_margin_loss(x[0], F.pad(torch.full((4, 3), 7), (0, n - 3), value=-1)),
     "bags": lambda x, n: F.embedding_bag(torch.tensor([0, 5, 12, 3]), x[0].mT, torch.tensor([0, 2])),
+    "reflections": lambda x, n: torch.geqrf(x.expand(2, -1, -1))[1],
     "segments": lambda x, n: torch.segment_reduce(x[0, 0], "sum", lengths=torch.tensor([5, 7, 8]))[None, None],
     "taken flat": lambda x, n: torch.take_along_dim(x, torch.tensor([3, 17])),
     "unpooled": lambda x, n: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2, output_size=(21,)),

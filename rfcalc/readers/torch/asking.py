@@ -95,6 +95,7 @@ UNFOLLOWED = frozenset(
         torch.linalg.multi_dot,
         torch.linalg.vecdot,
         torch.chain_matmul,
+        torch.geqrf,
         torch.segment_reduce,
         F.multi_margin_loss,
         F.multilabel_margin_loss,
