@@ -10,7 +10,7 @@ from rfcalc.core.lengths import Condition, Watched, atoms, watched_again, writte
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
-from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.aligning import Reading, Unfollowed, plan
 from rfcalc.plan.asked import nothing_lost
 from rfcalc.plan.classes import Range
 from rfcalc.plan.sizes_of_ways import Way, parted, turns
@@ -72,6 +72,16 @@ def difference(network: Network, told: Any, read: Reading | RfcalcError, at: Sha
     said = told.what if mine is None else _dims_told(mine)
     does = brief(read) if isinstance(read, RfcalcError) else _dims_told(theirs or [])
     return "" if said == does else f"at {at} its layers as they were read say: {said}; it does: {does}"
+
+
+def inside(network: Network, told: Any, read: Reading | RfcalcError, at: Shape) -> str:
+    """The same of parts of maps, where the nodes are the same: what they give back may be alike by chance."""
+    if isinstance(told, RfcalcError) or isinstance(read, RfcalcError) or plan(read.network) != plan(network):
+        return ""
+    for p, node in enumerate(network.nodes, network.arity):
+        if node.layer.kind == "slice" and told[p].dims != read.shapes[p].dims:
+            return f"at {at} {node.name} makes {read.shapes[p]}, and was told to make {told[p]}"
+    return ""
 
 
 def _outputs(network: Network, shapes: Sequence[Shape]) -> list[tuple[Any, ...]]:

@@ -32,6 +32,7 @@ from rfcalc.readers.parts import (
     ends,
     ever_more,
     holds,
+    inside,
     ran,
     refused_there,
     size_at,
@@ -469,7 +470,8 @@ class Ways:
             return "" if alike else f"{self.inputs(n)[0]} is not refused as it is told: {brief(refused)}"
         if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
             return ""
-        return difference(following.network, told, read, self.inputs(n)[0])
+        at = self.inputs(n)[0]
+        return difference(following.network, told, read, at) or inside(following.network, told, read, at)
 
     def _confirming(self, group: Sequence[int], taking: Sequence[Class]) -> list[int]:
         """Sizes that take the way of a group by what was told, to be confirmed: the least, the greatest, one between;
