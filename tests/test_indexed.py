@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -364,6 +365,35 @@ def test_a_spectrum_and_back(size: int, step: int, width: int, centred: bool) ->
         (moved,) = torch.autograd.grad(y[0, unit], x, retain_graph=True)
         seen = {int(i) for i in (moved[0].abs() > 1e-13).nonzero()}
         assert seen == {p for (p,) in told.unit((unit,)).pixels()}
+
+
+COPIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "repeat": lambda x: x.repeat(1, 1, 3),
+    "tile": lambda x: x.tile(3),
+    "repeat_interleave": lambda x: x.repeat_interleave(3, -1),
+    "expand, merged": lambda x: x[:, :, None].expand(-1, -1, 3, -1).reshape(1, 3, -1),
+    "two axes": lambda x: x[..., None].repeat(1, 1, 2, 2).flatten(2),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_along_positions(how: str) -> None:
+    """Units see what autograd says; a copy takes memory, as a map that is joined to itself does."""
+    copy = COPIES[how]
+    module = Module(lambda m, x: m.b(copy(m.a(x))), a=nn.Conv1d(2, 3, 3, padding=1), b=nn.Conv1d(3, 2, 3, padding=1))
+    report = rfcalc.analyze(rfcalc.from_torch(module, "2x8"))
+    told = regions(report, report.network.position(report.network.outputs[0]))
+    x = torch.rand(1, 2, 8, dtype=torch.float64).requires_grad_()
+    y = module.double()(x)
+    for unit in range(y.shape[-1]):
+        (moved,) = torch.autograd.grad(y[0, 0, unit], x, retain_graph=True)
+        seen = {int(i) for i in (moved[0].abs().sum(0) > 1e-13).nonzero()}
+        assert seen == {p for (p,) in told.unit((unit,)).pixels()}
+    times = y.shape[-1] // 8
+    joined = Module(lambda m, x: m.b(torch.cat([m.a(x)] * times, -1)), a=module.a, b=module.b)
+    for infer in (True, False):
+        peaks = [rfcalc.memory(m.float(), "2x8", infer=infer).to_dict()["peak"]["bytes"] for m in (module, joined)]
+        assert peaks[0] == peaks[1]
 
 
 def test_control_what_depends_on_values_has_no_shape() -> None:

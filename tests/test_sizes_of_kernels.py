@@ -51,6 +51,8 @@ REFUSED: dict[str, Code] = {
     "strides": lambda x, n: x.as_strided((1, 4, 10), (80, 20, 2)),
     "strides from a place": lambda x, n: torch.as_strided(x, (10,), (3,), 20),
     "one of a table": lambda x, n: x * TABLE[:30].select(0, n - 5)[:, None],
+    "one of a table, by name": lambda x, n: x * torch.select(TABLE[:30].mT, 1, index=n // 2)[:, None],
+    "bags of a table": lambda x, n: x + F.embedding_bag(torch.arange(n)[None], TABLE[:30]).mT,
     "the end of a table": lambda x, n: x + TABLE[max(0, 64 - n) :].mT,
     "the end of a table, by itself": lambda x, n: x + TABLE[64 - n if n < 64 else 0 :].mT,
     "written, compared": lambda x, n: x.clone().ge_(TWENTY),
@@ -100,6 +102,7 @@ NOT_TOLD: dict[str, Code] = {
     "several classes": lambda x, n: F.multilabel_margin_loss(x[0], F.pad(torch.full((4, 3), 7), (0, n - 3), value=-1)),
     "bags": lambda x, n: F.embedding_bag(torch.tensor([0, 5, 12, 3]), x[0].mT, torch.tensor([0, 2])),
     "reflections": lambda x, n: torch.geqrf(x.expand(2, -1, -1))[1],
+    "bags that end": lambda x, n: x.sum() + F.embedding_bag(torch.arange(12), TABLE, torch.tensor([0, n]))[None].mT,
     "segments": lambda x, n: torch.segment_reduce(x[0, 0], "sum", lengths=torch.tensor([5, 7, 8]))[None, None],
     "taken flat": lambda x, n: torch.take_along_dim(x, torch.tensor([3, 17])),
     "unpooled": lambda x, n: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2, output_size=(21,)),
@@ -149,6 +152,33 @@ def test_positions_that_are_written_one_by_one_are_read_at_once() -> None:
 def halves_beside_a_table(x: Any, n: int) -> Any:
     x = F.adaptive_avg_pool2d(x, [None, max(1, n // 5)])
     return x[..., ::2] + x[..., 1::2] + TABLE[:30, 0][30 - x.size(2) :].view(-1, 1)
+
+
+class Ends(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(TABLE.clone())
+
+    def forward(self, x: Any) -> Any:
+        return x + self.table[max(0, 64 - x.shape[-1]) :].mT
+
+
+def test_the_end_of_a_parameter() -> None:
+    assert [n for n in range(1, 300) if n in rfcalc.sizes(Ends(), (4, 20)).axes[0].valid] == [*range(1, 65)]
+
+
+def test_what_is_told_of_larger_sizes_is_run(monkeypatch: Any) -> None:
+    """Where it is not noted where slices begin, 65 is told to be taken: the last row alone."""
+    from rfcalc.readers.torch import disguise
+
+    monkeypatch.setattr(disguise, "positions", lambda at: [])
+    with pytest.raises(RfcalcError, match="4x65 is told to be taken"):
+        rfcalc.sizes(Ends(), (4, 20))
+
+
+def test_what_runs_on_zeros_needs_no_half_precision_and_no_device() -> None:
+    half = Runs(lambda x, n: torch.select_scatter(torch.zeros(1, 4, 40, dtype=x.dtype), x[:, :, 0], 2, n)).half()
+    assert rfcalc.from_torch(half, (4, 12)).network.nodes
 
 
 def test_parts_that_are_alike_by_chance_are_compared() -> None:

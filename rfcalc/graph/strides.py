@@ -193,7 +193,11 @@ def moved(layer: Layer, xs: tuple[Shape, ...], y: Shape, given: Sequence[Laid]) 
     dims = (given[0].dims[0], *(int(n) for n in y.dims))
     if layer.memory == VIEW or layer.repeats:
         strides = layer.strides(xs[0], given[0].strides)
-        return None if strides is None or len(strides) != len(dims) else Laid(dims, strides)  # an axis comes or goes
+        if strides is None or len(strides) != len(dims):  # an axis comes or goes
+            return None
+        if layer.repeats:  # the one position of an axis stands for all: what merges it with others copies
+            strides = tuple([s if n == m else 0 for s, n, m in zip(strides, given[0].dims, dims, strict=True)])
+        return Laid(dims, strides)
     if layer.lies == "positions" and len(dims) == 3:
         return by_positions(dims)
     like = [x for x in given if x.dims == dims] or [x for x in given[:1] if len(x.dims) == len(dims)]

@@ -67,10 +67,9 @@ def other_answers(
             if not isinstance(c.error, OtherWay):
                 continue
             try:
-                taken = _taken(unasked, base, varied, c)
+                n = _taken(unasked, base, varied, c)
             except (RfcalcError, Undecided):
-                taken = []
-            n = taken[0] if taken else None
+                n = None
             if every and c.error.number >= UNKNOWN:
                 raise untold(called(network), f"what it makes of a length is not followed: {c.error.what}")
             # what layers refuse may be taken on another way: of files every class is read, of code those with an end
@@ -84,7 +83,7 @@ def other_answers(
                     raise untold(called(network), f"it asks more than {MOST_ANSWERS} questions with another answer")
                 return
             tried.add(key)
-            for size in dict.fromkeys((*taken, *spread(c))):
+            for size in [n, *spread(c)] if n is not None else spread(c):
                 inputs = [with_size(x, axis, size) if (i, axis) in varied else x for i, x in enumerate(base)]
                 one = target.at(network, inputs)
                 yield inputs, one
@@ -143,16 +142,10 @@ def spread(c: Class) -> list[int]:
     return sorted({c.first, c.first + c.modulus * (5 if last is None else (last - first) * 2 // 3)})
 
 
-def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[int, int]], c: Class) -> list[int]:
-    """The least size of a class that the layers take, if they take one; and the next one, where the class begins with
-    it: there, what is larger than another length may be equal to it, and what code does the same."""
+def _taken(following: Following, base: Sequence[Shape], varied: Sequence[tuple[int, int]], c: Class) -> int | None:
+    """The least size of a class that the layers take, if they take one."""
     more: dict[str, Any] = {"seconds": 1.0, "following": following, "among": [Part(*c[:3])]}
-    found = [d for d in classes(following.network, base, varied, **more) if d.error is None]
-    least = min([d.first for d in found], default=None)
-    if least is None or least != c.first:
-        return [] if least is None else [least]
-    further = [d.first if d.first > least else least + d.modulus for d in found if d.first > least or d.last != least]
-    return [least, *sorted(further)[:1]]
+    return min([d.first for d in classes(following.network, base, varied, **more) if d.error is None], default=None)
 
 
 def confirm(what: str, found: Following, inputs: Sequence[Shape], one: Reading | RfcalcError, made: Shaped) -> None:

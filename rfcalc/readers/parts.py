@@ -58,8 +58,8 @@ def ends(known: Reading | RfcalcError, asked: Watched) -> str:
 
 
 def difference(network: Network, told: Any, read: Reading | RfcalcError, at: Shape) -> str:
-    """What a reading does that was not told of it; empty where it gives back the same maps. Where a map has one
-    position, it may lie before or behind the items, of which there is one, too.
+    """What a reading does that was not told of it; empty where it gives back the same maps, and makes the same parts of
+    maps. Where a map has one position, it may lie before or behind the items, of which there is one, too.
 
     Args:
         told: the shapes of the network's maps, or the error that refuses them.
@@ -68,14 +68,14 @@ def difference(network: Network, told: Any, read: Reading | RfcalcError, at: Sha
     theirs = None if isinstance(read, RfcalcError) else _outputs(read.network, read.shapes)
     pairs = zip(mine or [], theirs or [], strict=False)
     if len(mine or []) == len(theirs or []) and all(a == b or (1, *a) == b or a == (1, *b) for a, b in pairs):
-        return ""
+        return _parts_apart(network, told, read, at)
     said = told.what if mine is None else _dims_told(mine)
     does = brief(read) if isinstance(read, RfcalcError) else _dims_told(theirs or [])
     return "" if said == does else f"at {at} its layers as they were read say: {said}; it does: {does}"
 
 
-def inside(network: Network, told: Any, read: Reading | RfcalcError, at: Shape) -> str:
-    """The same of parts of maps, where the nodes are the same: what they give back may be alike by chance."""
+def _parts_apart(network: Network, told: Any, read: Reading | RfcalcError, at: Shape) -> str:
+    """The same of parts of maps, where the nodes are the same: what is given back may be alike by chance."""
     if isinstance(told, RfcalcError) or isinstance(read, RfcalcError) or plan(read.network) != plan(network):
         return ""
     for p, node in enumerate(network.nodes, network.arity):

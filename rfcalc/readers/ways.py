@@ -32,7 +32,6 @@ from rfcalc.readers.parts import (
     ends,
     ever_more,
     holds,
-    inside,
     ran,
     refused_there,
     size_at,
@@ -470,8 +469,7 @@ class Ways:
             return "" if alike else f"{self.inputs(n)[0]} is not refused as it is told: {brief(refused)}"
         if isinstance(told, RfcalcError) and isinstance(read, RfcalcError):
             return ""
-        at = self.inputs(n)[0]
-        return difference(following.network, told, read, at) or inside(following.network, told, read, at)
+        return difference(following.network, told, read, self.inputs(n)[0])
 
     def _confirming(self, group: Sequence[int], taking: Sequence[Class]) -> list[int]:
         """Sizes that take the way of a group by what was told, to be confirmed: the least, the greatest, one between;

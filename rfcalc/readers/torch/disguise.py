@@ -19,17 +19,11 @@ from rfcalc.core.plainly import beyond, larger, made_in, numbers, parts_of
 from rfcalc.readers.torch.asking import (
     ALONG,
     ASKING,
-    ATTENTION,
     COUNTS,
-    COVARIANCES,
-    DEMANDING,
-    DRAWING,
-    FILLING,
     FITTING,
     FLATTENS,
     GIVING,
     INSERTING,
-    KEEPING,
     LIKE,
     LOSSES,
     NARROWING,
@@ -42,10 +36,8 @@ from rfcalc.readers.torch.asking import (
     STRIDED,
     VIEWS,
     Sizes,
-    as_masked,
     by_lengths,
     by_values,
-    compared,
     cut_axes,
     cut_out,
     indexed,
@@ -57,6 +49,16 @@ from rfcalc.readers.torch.asking import (
     positions,
 )
 from rfcalc.readers.torch.asserting import catches
+from rfcalc.readers.torch.demanding import (
+    ATTENTION,
+    COVARIANCES,
+    DEMANDING,
+    DRAWING,
+    FILLING,
+    KEEPING,
+    as_masked,
+    compared,
+)
 from rfcalc.readers.torch.extremes import Extremes
 from rfcalc.readers.torch.higher_order import plain as undone
 from rfcalc.readers.torch.recorder import Operation, Recorder, memory_of, tensors
@@ -120,7 +122,7 @@ class Disguise(TorchFunctionMode):
             self.squeezed(args[0], args[1] if len(args) > 1 else (kwargs or {}).get("dim"))
         if func in COVARIANCES and self.blank(args[0]) and args[0].dim() > 1:
             self.squeezed(args[0], 0)
-        unfollowed = not compared(func, args)
+        unfollowed = not compared(func, args, kwargs or {})
         if func in FITTING and any(self.blank(i) for i, *_ in indexed(func, args, kwargs or {})):
             self.sizes_asked = True  # whether positions that values say lie in a table
         if unfollowed or func in UNTOLD or (func in STRIDED and self.blank(args[0]) and not args[0].is_contiguous()):
@@ -182,7 +184,7 @@ class Disguise(TorchFunctionMode):
         merging = self.watched.as_written and func in VIEWS and merges(func, args)
         called, named = args, kwargs or {}
         known = hanging is not None or self.extremes.concern(func, called)
-        followed = self.extremes.followed(func, called, named, self._fixed, self.lengths) if known else []
+        followed = self.extremes.followed(func, called, named, self._varies, self.lengths) if known else []
         args, kwargs = numbers(tuple(run)), numbers(kwargs)
         try:
             out = self._called(func, args, kwargs)
@@ -257,10 +259,6 @@ class Disguise(TorchFunctionMode):
         """Whether a tensor may have another size at other sizes of the input."""
         assert self.watched is not None
         return isinstance(value, torch.Tensor) and (self.blank(value) or self._hangs(value) is not None)
-
-    def _fixed(self, tensor: torch.Tensor) -> bool:
-        """Whether the value of a tensor is there, and hangs on no length."""
-        return not self._varies(tensor)
 
     def _makes(self, out: Any, lengths: Any) -> None:
         """Note the lengths of what came out."""
@@ -348,9 +346,9 @@ class Disguise(TorchFunctionMode):
         if indices or hanging is None or func in ALONG or any(self.blank(t) for t in tensors(args)):
             return True
         if func in SELECTING and not self._varies(args[0]):
-            given = [*args[1:], *(kwargs[name] for name in ("dim", "index") if name in kwargs)]
-            dim, i = given
-            return bool(i < args[0].shape[dim] and i >= -args[0].shape[dim])
+            named = {**dict(zip(("dim", "index"), args[1:], strict=False)), **kwargs}
+            count, i = args[0].shape[named["dim"]], named["index"]
+            return bool(i < count and i >= -count)
         known = {length.made: length for length in parts_of(hanging)}
         most = dict.fromkeys(n for t in tensors(args) if self._hangs(t) is None for n in picked(func, args, t))
         _ = all(length <= n for n in most for length in known.values())  # no more is asked behind what does not fit
@@ -385,8 +383,7 @@ class Disguise(TorchFunctionMode):
         kept = args[0].shape if func in KEEPING and args and isinstance(args[0], torch.Tensor) else None
         out = func(*args, **(kwargs or {}))
         if kept is not None and args[0].shape != kept:  # without data, some become larger
-            made = args[0].shape
-            raise RuntimeError(f"output with shape {[*kept]} doesn't match the broadcast shape {[*made]}")
+            raise RuntimeError(f"output with shape {[*kept]} doesn't match the broadcast shape {[*args[0].shape]}")
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
         if self.watched is not None and func in SIZES and args and self._varies(args[0]):

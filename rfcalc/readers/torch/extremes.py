@@ -140,12 +140,12 @@ class Extremes:
         return any(isinstance(t, torch.Tensor) and (t.dtype == torch.bool or id(t) in self.known) for t in flat)
 
     def followed(
-        self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
+        self, func: Any, args: Sequence[Any], kwargs: Any, varies: Callable[[Any], bool], lengths: Callable[[Any], Any]
     ) -> list[Range | None]:
         """The extremes of each tensor that an operator is about to make, as far as they follow a rule.
 
         Args:
-            fixed: whether a tensor holds values that hang on no length.
+            varies: whether the values of a tensor are not there, or hang on lengths.
             lengths: those of a tensor.
         """
         watched = watching()
@@ -153,15 +153,15 @@ class Extremes:
         found: list[Range | None] = []
         if _name(func) in SAYING:
             with suppress(IndexError, TypeError, AttributeError):  # called in a form that PyTorch refuses
-                found = [*self._said(func, args, kwargs, fixed, lengths)]
-        found = found or [*self._rule(func, args, kwargs, fixed)]
+                found = [*self._said(func, args, kwargs, varies, lengths)]
+        found = found or [*self._rule(func, args, kwargs, varies)]
         if watched is not None and len(watched.lost) > lost:  # it is no fraction; the code itself asks nothing
             del watched.lost[lost:]
             return []
         return found
 
     def _said(
-        self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
+        self, func: Any, args: Sequence[Any], kwargs: Any, varies: Callable[[Any], bool], lengths: Callable[[Any], Any]
     ) -> Iterator[Range | None]:
         """Between which numbers positions lie that values say."""
         name = _name(func)
@@ -178,20 +178,20 @@ class Extremes:
             rank = int(name[name.index("pool") + 4])
             yield from (None, Range(0, math.prod(lengths(args[0])[-rank:]) - 1, False))
         elif name not in ("clamp", "clip"):
-            yield from self._along(name, args, kwargs, fixed, lengths)
+            yield from self._along(name, args, kwargs, varies, lengths)
 
     def _along(
-        self, name: str, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool], lengths: Callable[[Any], Any]
+        self, name: str, args: Sequence[Any], kwargs: Any, varies: Callable[[Any], bool], lengths: Callable[[Any], Any]
     ) -> Iterator[Range | None]:
         """The same of an axis."""
         x, *given = args
         given = [*given[name in ("topk", "kthvalue") :], kwargs.get("dim"), kwargs.get("axis")]
         axes = next((v for v in given if type(v) is int or isinstance(v, (tuple, list))), None)
         if name in _PRODUCTS:
-            found = self._given(x, fixed)
+            found = self._given(x, varies)
             yield found if found is not None and found[:2] == (0, 1) else None
         elif name in _SUMS:
-            found = Range(0, 1) if name == "count_nonzero" else self._given(x, fixed)
+            found = Range(0, 1) if name == "count_nonzero" else self._given(x, varies)
             if found is not None and axes is not None:
                 count = math.prod([lengths(x)[i] for i in ((axes,) if isinstance(axes, int) else axes)])
                 least = found.least if found.least >= 0 else found.least * count
@@ -200,15 +200,15 @@ class Extremes:
             yield Range(0, math.prod(lengths(x)) - 1, False)
         elif axes is not None or name in ("argsort", "topk", "sort", "kthvalue", "mode"):
             if name in _WITH_POSITIONS:
-                found = self._given(x, fixed)
+                found = self._given(x, varies)
                 yield found and found._replace(exact=False)
             yield Range(0, lengths(x)[-1 if axes is None else axes] - 1, False)
 
     def _rule(
-        self, func: Any, args: Sequence[Any], kwargs: Any, fixed: Callable[[Any], bool]
+        self, func: Any, args: Sequence[Any], kwargs: Any, varies: Callable[[Any], bool]
     ) -> Iterator[Range | None]:
         if func in CHOOSING and not kwargs and not (func is _T.__getitem__ and _whole(args[1])):
-            chosen = self._given(CHOOSING[func](args), fixed)
+            chosen = self._given(CHOOSING[func](args), varies)
             yield chosen and chosen._replace(exact=chosen.exact and chosen.one)
             return
         name = _name(func)
@@ -218,7 +218,7 @@ class Extremes:
             return
         if name in _KEPT or (func is _T.__getitem__ and _whole(args[1])):
             given = args[0] if name == "meshgrid" and isinstance(args[0], (tuple, list)) else args
-            yield from [self._given(v, fixed) for v in (given if name == "meshgrid" else given[:1])]
+            yield from [self._given(v, varies) for v in (given if name == "meshgrid" else given[:1])]
             return
         rule = RULES.get(name)
         if rule is DIVIDE and kwargs.get("rounding_mode") == "floor":
@@ -226,29 +226,29 @@ class Extremes:
         bounds = ("min", "max") if rule is clamp else ()
         along = rule in (largest_of, least_of) and any(isinstance(v, (int, tuple)) for v in args[1:])  # an axis
         if along:
-            found = self._given(args[0], fixed)
+            found = self._given(args[0], varies)
             yield found and found._replace(exact=False)
         if rule is None or along or {*kwargs} - {"dtype", "device", *bounds}:
             return
         told = [*args, *(kwargs.get(key) for key in bounds[len(args) - 1 :])]
-        given = [None if v is None else self._given(v, fixed) for v in told]
+        given = [None if v is None else self._given(v, varies) for v in told]
         if rule is clamp and given[0] is None and None not in given[1:]:
             yield Range(given[1].least, given[2].largest, False)
         elif all(r is not None for r, v in zip(given, told, strict=True) if v is not None) and given[0] is not None:
             found = rule(*given)
             yield found and found._replace(exact=all(r.exact for r in given if r is not None))
 
-    def _given(self, value: Any, fixed: Callable[[Any], bool]) -> Range | None:
+    def _given(self, value: Any, varies: Callable[[Any], bool]) -> Range | None:
         """The extremes of what an operator is given."""
         if isinstance(value, (tuple, list)):
-            several = [r for v in value if (r := self._given(v, fixed)) is not None]
+            several = [r for v in value if (r := self._given(v, varies)) is not None]
             fractions = len(several) > 1 and any(Share in map(type, r) for r in several)  # which are not compared
             return joined(several) if several and len(several) == len(value) and not fractions else None
         if not isinstance(value, torch.Tensor):
             return Range(value, value) if isinstance(value, (int, float)) else None
         if (found := self.within(value)) is not None:
             return found
-        there = fixed(value) and value.layout == torch.strided and not value.is_meta and 0 < value.numel() <= MOST
+        there = not varies(value) and value.layout == torch.strided and not value.is_meta and 0 < value.numel() <= MOST
         if not there or value.dtype not in WITH_VALUES:
             return Range(0, 1, False) if value.dtype == torch.bool else None
         least, largest = _ends(value)

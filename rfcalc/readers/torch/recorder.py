@@ -107,7 +107,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """PyTorch's compiler is not told to leave this alone: to tell it is to load it, for a second and more."""
+        """PyTorch's compiler is not told to leave this alone: to tell it is to load it, for 0.6 s."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

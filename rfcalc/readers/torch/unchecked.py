@@ -87,7 +87,7 @@ def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
 
 def _on_zeros(step: Operation) -> RfcalcError | None:
     """What the operator itself refuses, given zeros of the same shapes and the positions that are there."""
-    operator = getattr(torch.ops.aten, step.name, None)
+    operator = getattr(getattr(torch.ops.aten, step.name, None), step.overload or "default", None)
     if operator is None or sum(t.numel() for t in step.given) > MOST:
         return None
 
@@ -96,12 +96,16 @@ def _on_zeros(step: Operation) -> RfcalcError | None:
             return [zeros(v) for v in value]
         if not isinstance(value, torch.Tensor):
             return value
-        there = not (value.is_meta or value.is_floating_point())
-        return value.clone() if there else torch.zeros(value.shape, dtype=value.dtype)
+        if not (value.is_meta or value.is_floating_point()):
+            return value.detach().to("cpu", copy=True)
+        kind = torch.float32 if value.is_floating_point() and value.itemsize < 4 else value.dtype  # some are not there
+        return torch.zeros(value.shape, dtype=kind)
 
     with _disable_current_modes(), torch.no_grad():
         try:
             operator(**{name: zeros(value) for name, value in step.args.items()})
+        except (NotImplementedError, TypeError):  # of kinds of numbers that are not there on this processor
+            return None
         except (RuntimeError, IndexError) as error:
             told = str(error).split("\n")[0].strip()
             shapes = ", ".join("x".join(map(str, t.shape)) or "one value" for t in step.given)
